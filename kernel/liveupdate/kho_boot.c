@@ -1,0 +1,536 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Early boot: take over what the previous kernel left.
+ *
+ * kho_populate()		The architecture has found a handover. From here on
+ *				memblock allocates from scratch only.
+ * kho_reserve_preserved()	The direct map covers all RAM. The tree is checked,
+ *				what it preserves is reserved, and memblock may use
+ *				all other memory.
+ * kho_memory_init()		memblock is about to pass free memory to the page
+ *				allocator. Without a handover the scratch areas are
+ *				found here.
+ *
+ * What was handed over is input: nothing is built on it before it has been
+ * checked, and a handover that fails a check is refused as a whole. The
+ * kernel then boots as after a plain kexec.
+ */
+
+#define pr_fmt(fmt) "kho: " fmt
+
+#include <linux/crash_dump.h>
+#include <linux/init.h>
+#include <linux/io.h>
+#include <linux/kstrtox.h>
+#include <linux/libfdt.h>
+#include <linux/memblock.h>
+#include <linux/printk.h>
+#include <linux/string.h>
+#include <linux/unaligned.h>
+
+#include "kho_internal.h"
+
+bool kho_enable __ro_after_init =
+	IS_ENABLED(CONFIG_KEXEC_HANDOVER_ENABLE_DEFAULT);
+
+struct kho_in kho_in;
+
+/* The scratch areas hold and are known: set once, by kho_memory_init(). */
+static bool kho_have_scratch __ro_after_init;
+
+/* The handover between kho_populate() and kho_reserve_preserved(). */
+static struct {
+	phys_addr_t fdt;
+	phys_addr_t root;
+	phys_addr_t scratch;
+	unsigned int nr_scratch;
+	unsigned long nr_nodes;
+} incoming __initdata;
+
+static struct kho_range_iter range_iter __initdata;
+
+static int __init kho_param(char *p)
+{
+	if (!p || kstrtobool(p, &kho_enable))
+		pr_err("kho=%s ignored: expected on or off\n", p ?: "");
+
+	return 0;
+}
+early_param("kho", kho_param);
+
+/**
+ * kho_is_enabled - whether memory can be handed over
+ *
+ * Context: Any, after kho_memory_init().
+ * Return: true when KHO is compiled in, on, and its scratch areas exist.
+ */
+bool kho_is_enabled(void)
+{
+	return kho_have_scratch;
+}
+EXPORT_SYMBOL_GPL(kho_is_enabled);
+
+/**
+ * is_kho_boot - whether this kernel took over a valid handover
+ *
+ * Context: Any, after kho_reserve_preserved().
+ * Return: true when it did.
+ */
+bool is_kho_boot(void)
+{
+	return kho_in.fdt;
+}
+EXPORT_SYMBOL_GPL(is_kho_boot);
+
+/* Whether all of [@start, @end) is RAM, in one or in adjacent regions. */
+static bool __init range_is_ram(phys_addr_t start, phys_addr_t end)
+{
+	unsigned long pfn = PHYS_PFN(start), end_pfn = PHYS_PFN(end);
+	unsigned long region_start, region_end;
+
+	while (pfn < end_pfn) {
+		if (memblock_search_pfn_nid(pfn, &region_start,
+					    &region_end) == NUMA_NO_NODE ||
+		    region_end <= pfn)
+			return false;
+		pfn = region_end;
+	}
+
+	return true;
+}
+
+/* Read the root FDT through a temporary mapping. */
+static int __init check_fdt(const void *fdt, u64 fdt_len)
+{
+	const u64 *root;
+	int len, err;
+
+	err = fdt_check_header(fdt);
+	if (err) {
+		pr_err("handover refused: root FDT: %s\n", fdt_strerror(err));
+		return -EINVAL;
+	}
+
+	if (fdt_totalsize(fdt) > fdt_len) {
+		pr_err("handover refused: root FDT of %u bytes in %llu\n",
+		       fdt_totalsize(fdt), fdt_len);
+		return -EINVAL;
+	}
+
+	err = fdt_node_check_compatible(fdt, 0, KHO_FDT_COMPATIBLE);
+	if (err) {
+		pr_err("handover refused: root FDT is not compatible with %s\n",
+		       KHO_FDT_COMPATIBLE);
+		return -EINVAL;
+	}
+
+	root = fdt_getprop(fdt, 0, KHO_FDT_MEMORY_MAP_PROP, &len);
+	if (!root || len != sizeof(*root)) {
+		pr_err("handover refused: root FDT has no valid %s\n",
+		       KHO_FDT_MEMORY_MAP_PROP);
+		return -EINVAL;
+	}
+
+	incoming.root = get_unaligned(root);
+	return 0;
+}
+
+static int __init check_incoming_fdt(phys_addr_t phys, u64 len)
+{
+	void *fdt;
+	int err;
+
+	if (!PAGE_ALIGNED(phys) || len < sizeof(struct fdt_header) ||
+	    len > PAGE_SIZE || !memblock_is_memory(phys)) {
+		pr_err("handover refused: no FDT of %llu bytes at %pa\n",
+		       len, &phys);
+		return -EINVAL;
+	}
+
+	fdt = early_memremap(phys, PAGE_SIZE);
+	if (!fdt) {
+		pr_err("handover refused: cannot map FDT at %pa\n", &phys);
+		return -ENOMEM;
+	}
+
+	err = check_fdt(fdt, len);
+	early_memunmap(fdt, PAGE_SIZE);
+	return err;
+}
+
+/* Check the scratch areas, and have memblock allocate from nowhere else. */
+static int __init enter_scratch(phys_addr_t phys, u64 len)
+{
+	unsigned int nr_areas = len / sizeof(struct kho_scratch);
+	struct kho_scratch *areas;
+	int err;
+
+	if (!len || len % sizeof(*areas) ||
+	    nr_areas > MAX_NUMNODES + 2 || !IS_ALIGNED(phys, sizeof(u64)) ||
+	    !memblock_is_region_memory(phys, len)) {
+		pr_err("handover refused: no scratch array of %llu bytes at %pa\n",
+		       len, &phys);
+		return -EINVAL;
+	}
+
+	areas = early_memremap(phys, len);
+	if (!areas) {
+		pr_err("handover refused: cannot map scratch array at %pa\n",
+		       &phys);
+		return -ENOMEM;
+	}
+
+	err = kho_scratch_check(areas, nr_areas);
+	if (err)
+		goto out;
+
+	err = kho_scratch_mark(areas, nr_areas);
+	if (err) {
+		pr_err("handover refused: cannot mark %u scratch areas\n",
+		       nr_areas);
+		goto out;
+	}
+
+	if (!memblock_is_kho_scratch_memory(phys) ||
+	    memblock_is_kho_scratch_memory(incoming.fdt)) {
+		pr_err("handover refused: scratch array at %pa and FDT at %pa are on the wrong side\n",
+		       &phys, &incoming.fdt);
+		kho_scratch_unmark(areas, nr_areas);
+		err = -EINVAL;
+		goto out;
+	}
+
+	/* Until kho_scratch_adopt() has its own copy. */
+	memblock_reserve(phys, len);
+	memblock_set_kho_scratch_only();
+	incoming.scratch = phys;
+	incoming.nr_scratch = nr_areas;
+out:
+	early_memunmap(areas, len);
+	return err;
+}
+
+/**
+ * kho_populate - note a handover, and retreat to scratch
+ * @fdt_phys: physical address of the root FDT
+ * @fdt_len: its length in bytes
+ * @scratch_phys: physical address of the array of struct kho_scratch
+ * @scratch_len: its length in bytes
+ *
+ * Called by the architecture when memblock knows all RAM but nothing has been
+ * allocated from it, with what the previous kernel passed. The arguments and
+ * what they point to are not trusted: a handover that is not in order is
+ * refused with one line.
+ *
+ * Context: Early boot; only early_memremap() works.
+ */
+void __init kho_populate(phys_addr_t fdt_phys, u64 fdt_len,
+			 phys_addr_t scratch_phys, u64 scratch_len)
+{
+	if (is_kdump_kernel())
+		return;
+
+	if (!kho_enable) {
+		pr_warn("handover ignored: KHO is off in this kernel\n");
+		return;
+	}
+
+	if (check_incoming_fdt(fdt_phys, fdt_len))
+		return;
+
+	incoming.fdt = fdt_phys;
+	if (enter_scratch(scratch_phys, scratch_len))
+		incoming.fdt = 0;
+}
+
+/* Node callback: may a node be at @phys? */
+static int __init check_node(phys_addr_t phys, void *unused)
+{
+	if (!PAGE_ALIGNED(phys) || !memblock_is_memory(phys) ||
+	    memblock_is_kho_scratch_memory(phys) ||
+	    memblock_is_region_reserved(phys, PAGE_SIZE)) {
+		pr_err("handover refused: no tree node can be at %pa\n", &phys);
+		return -EINVAL;
+	}
+
+	/* Each node is a page of its own, or tables share nodes. */
+	if (++incoming.nr_nodes > PHYS_PFN(memblock_phys_mem_size())) {
+		pr_err("handover refused: tree has more nodes than RAM has pages\n");
+		return -EINVAL;
+	}
+
+	return 0;
+}
+
+static int __init check_key(unsigned long key, void *unused)
+{
+	if (kho_key_valid(key))
+		return 0;
+
+	pr_err("handover refused: impossible key %#lx\n", key);
+	return -EINVAL;
+}
+
+static const struct kho_radix_walk_cb check_cb __initconst = {
+	.leaf = check_key,
+	.node = check_node,
+};
+
+/* Check what the keys stand for, in order of addresses; count the pages. */
+static int __init check_blocks(void)
+{
+	phys_addr_t start, end, prev_end = 0;
+	unsigned int order;
+
+	kho_range_iter_init(&range_iter, &kho_in.tree);
+	while (kho_range_iter_next_block(&range_iter, &start, &order)) {
+		end = start + (PAGE_SIZE << order);
+
+		if (end <= start || !range_is_ram(start, end) ||
+		    memblock_is_region_reserved(start, end - start) ||
+		    __kho_scratch_overlap(start, end - start)) {
+			pr_err("handover refused: block of order %u at %pa is not free RAM\n",
+			       order, &start);
+			return -EINVAL;
+		}
+
+		if (start < prev_end) {
+			pr_err("handover refused: block of order %u at %pa overlaps another\n",
+			       order, &start);
+			return -EINVAL;
+		}
+
+		prev_end = end;
+		kho_in.nr_pages += 1UL << order;
+	}
+
+	if (!kho_radix_test_key(&kho_in.tree, kho_key(incoming.fdt, 0))) {
+		pr_err("handover refused: root FDT at %pa is not preserved\n",
+		       &incoming.fdt);
+		return -EINVAL;
+	}
+
+	return 0;
+}
+
+static int __init check_node_apart(phys_addr_t phys, void *unused)
+{
+	if (!kho_range_covered(&kho_in.tree, phys, PAGE_SIZE))
+		return 0;
+
+	pr_err("handover refused: tree node at %pa lies in a preserved block\n",
+	       &phys);
+	return -EINVAL;
+}
+
+static const struct kho_radix_walk_cb check_apart_cb __initconst = {
+	.node = check_node_apart,
+};
+
+static int __init reserve_node(phys_addr_t phys, void *unused)
+{
+	return memblock_reserve(phys, PAGE_SIZE);
+}
+
+static const struct kho_radix_walk_cb reserve_cb __initconst = {
+	.node = reserve_node,
+};
+
+static int __init reserve_ranges(void)
+{
+	phys_addr_t start, end;
+	int err;
+
+	kho_range_iter_init(&range_iter, &kho_in.tree);
+	while (kho_range_iter_next(&range_iter, &start, &end)) {
+		err = memblock_reserve(start, end - start);
+		if (!err && kho_noinit_range(&start, &end))
+			err = memblock_reserved_mark_noinit(start, end - start);
+		if (err)
+			return err;
+	}
+
+	return kho_radix_walk_tree(&kho_in.tree, &reserve_cb, NULL);
+}
+
+static int __init check_and_reserve(void)
+{
+	int err;
+
+	err = kho_scratch_adopt(phys_to_virt(incoming.scratch),
+				incoming.nr_scratch);
+	if (err) {
+		pr_err("handover refused: no memory for %u scratch areas\n",
+		       incoming.nr_scratch);
+		return err;
+	}
+
+	/* Of the root only the address is known: may it be a node at all? */
+	err = check_node(incoming.root, NULL);
+	if (err)
+		return err;
+
+	kho_radix_init_tree(&kho_in.tree, phys_to_virt(incoming.root));
+	incoming.nr_nodes = 0;
+	err = kho_radix_walk_tree(&kho_in.tree, &check_cb, NULL) ?:
+	      check_blocks() ?:
+	      kho_radix_walk_tree(&kho_in.tree, &check_apart_cb, NULL);
+	if (err)
+		return err;
+
+	/*
+	 * There is no way back from here that would not lose what is reserved
+	 * by then, and none is needed: memblock has grown its arrays in
+	 * scratch before, or it cannot boot this machine anyway.
+	 */
+	if (reserve_ranges())
+		panic("kho: no memory to reserve %lu preserved pages\n",
+		      kho_in.nr_pages);
+
+	return 0;
+}
+
+/**
+ * kho_reserve_preserved - reserve what was handed over
+ *
+ * Called by the architecture as soon as the direct map covers all RAM, before
+ * anything that needs much memory. Checks the whole handover and reserves all
+ * that it preserves, together with the tree itself. After that memblock may
+ * allocate from all memory again.
+ *
+ * A handover that fails a check is refused with one line and leaves no trace:
+ * its scratch areas are ordinary memory and kho_memory_init() finds new ones.
+ *
+ * Context: Early boot. Does nothing when there is no handover.
+ */
+void __init kho_reserve_preserved(void)
+{
+	struct kho_scratch *areas;
+
+	if (!incoming.fdt)
+		return;
+
+	areas = phys_to_virt(incoming.scratch);
+	if (check_and_reserve()) {
+		memblock_free(kho_scratch,
+			      incoming.nr_scratch * sizeof(*kho_scratch));
+		kho_scratch = NULL;
+		kho_scratch_cnt = 0;
+		kho_in.tree.root = NULL;
+		kho_in.nr_pages = 0;
+		kho_scratch_unmark(areas, incoming.nr_scratch);
+	} else {
+		kho_in.fdt = phys_to_virt(incoming.fdt);
+		atomic_long_set(&kho_in.nr_unclaimed, kho_in.nr_pages);
+		pr_info("took over %lu pages (%lu MiB) in %lu tree nodes, %u scratch areas\n",
+			kho_in.nr_pages, kho_in.nr_pages >> (20 - PAGE_SHIFT),
+			incoming.nr_nodes, kho_scratch_cnt);
+	}
+
+	memblock_phys_free(incoming.scratch,
+			   incoming.nr_scratch * sizeof(*areas));
+	memblock_clear_kho_scratch_only();
+}
+
+/**
+ * kho_memory_init - settle the scratch areas
+ *
+ * Called right before memblock passes its free memory to the page allocator.
+ * In the first kernel of a chain this finds scratch areas; if there is no
+ * room for them, KHO is off.
+ *
+ * Context: mm_core_init(), single-threaded.
+ */
+void __init kho_memory_init(void)
+{
+	if (!kho_enable || is_kdump_kernel())
+		return;
+
+	if (!is_kho_boot()) {
+		if (kho_scratch_reserve())
+			return;
+		kho_scratch_release();
+	}
+
+	kho_have_scratch = true;
+}
+
+/*
+ * Claiming blocks while their struct pages are not set up.
+ *
+ * Until kho_init_pages_late() has run, whoever restores a block initializes
+ * its struct pages himself, under this lock. Afterwards all blocks that are
+ * left are initialized and restoring takes no lock.
+ */
+static DEFINE_MUTEX(early_lock);
+static bool pages_ready;
+
+/**
+ * kho_pages_early_lock - begin to restore blocks
+ *
+ * Return: true when the caller has to initialize the struct pages of what it
+ * restores. Pass it to kho_pages_early_unlock().
+ */
+bool kho_pages_early_lock(void)
+{
+	if (smp_load_acquire(&pages_ready))
+		return false;
+
+	mutex_lock(&early_lock);
+	if (!pages_ready)
+		return true;
+
+	mutex_unlock(&early_lock);
+	return false;
+}
+
+/**
+ * kho_pages_early_unlock - end what kho_pages_early_lock() began
+ * @early: what it returned
+ */
+void kho_pages_early_unlock(bool early)
+{
+	if (early)
+		mutex_unlock(&early_lock);
+}
+
+/**
+ * kho_preserved_begin - begin to initialize the pages of all unclaimed blocks
+ *
+ * Keeps blocks from being restored until kho_preserved_end().
+ *
+ * Return: false when there are none; then do not call kho_preserved_end().
+ */
+bool __init kho_preserved_begin(void)
+{
+	if (!is_kho_boot())
+		return false;
+
+	mutex_lock(&early_lock);
+	return true;
+}
+
+/**
+ * kho_preserved_for_each - call a function for each unclaimed range
+ * @fn: called with the first page of the range and the one after its last
+ *
+ * Context: Between kho_preserved_begin() and kho_preserved_end().
+ */
+void __init kho_preserved_for_each(void (*fn)(unsigned long pfn,
+					      unsigned long end_pfn))
+{
+	phys_addr_t start, end;
+
+	kho_range_iter_init(&range_iter, &kho_in.tree);
+	while (kho_range_iter_next(&range_iter, &start, &end))
+		fn(PHYS_PFN(start), PHYS_PFN(end));
+}
+
+/**
+ * kho_preserved_end - all unclaimed blocks have initialized struct pages
+ */
+void __init kho_preserved_end(void)
+{
+	smp_store_release(&pages_ready, true);
+	mutex_unlock(&early_lock);
+}

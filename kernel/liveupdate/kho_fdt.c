@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The root FDT and its subtrees: by what name the next kernel finds a
+ * producer's blob, and with it all the rest. The format is in "DOC: KHO ABI".
+ */
+
+#define pr_fmt(fmt) "kho: " fmt
+
+#include <linux/ctype.h>
+#include <linux/err.h>
+#include <linux/export.h>
+#include <linux/io.h>
+#include <linux/libfdt.h>
+#include <linux/unaligned.h>
+
+#include "kho_internal.h"
+
+/* A name that libfdt looks up as it is. */
+static bool subtree_name_valid(const char *name)
+{
+	if (!*name)
+		return false;
+
+	for (; *name; name++) {
+		if (!isgraph(*name) || *name == '/' || *name == '@')
+			return false;
+	}
+
+	return true;
+}
+
+static int fdt_errno(int err)
+{
+	switch (err) {
+	case 0:
+		return 0;
+	case -FDT_ERR_NOSPACE:
+		return -ENOSPC;
+	case -FDT_ERR_EXISTS:
+		return -EEXIST;
+	default:
+		return -EINVAL;
+	}
+}
+
+static int fill_subtree(void *fdt, int node, u64 phys, u64 size)
+{
+	return fdt_setprop(fdt, node, KHO_FDT_SUBTREE_DATA_PROP, &phys,
+			   sizeof(phys)) ?:
+	       fdt_setprop(fdt, node, KHO_FDT_SUBTREE_SIZE_PROP, &size,
+			   sizeof(size));
+}
+
+/**
+ * kho_add_subtree - register a blob under a name
+ * @name: what the next kernel looks for with kho_retrieve_subtree(); printable
+ *	  characters without "/" and "@"
+ * @blob: the blob, in the direct map; of any format
+ * @size: its length in bytes
+ *
+ * The blob is what tells the next kernel about everything else a producer has
+ * preserved. Its own pages are preserved by the producer, with
+ * kho_alloc_preserve() for example, and its content may change until the
+ * reboot.
+ *
+ * Context: Process context, after fs_initcall; may sleep.
+ * Return: 0; -EOPNOTSUPP when KHO is off; -EINVAL when @name or @size is
+ *	   empty or @name has other characters; -EEXIST when @name is taken;
+ *	   -ENOSPC when the root FDT is full. On failure nothing has changed.
+ */
+int kho_add_subtree(const char *name, void *blob, size_t size)
+{
+	int node, err;
+
+	err = kho_out_not_ready();
+	if (err)
+		return err;
+
+	if (!size || !subtree_name_valid(name))
+		return -EINVAL;
+
+	guard(mutex)(&kho_out.lock);
+
+	node = fdt_add_subnode(kho_out.fdt, 0, name);
+	if (node < 0)
+		return fdt_errno(node);
+
+	err = fill_subtree(kho_out.fdt, node, virt_to_phys(blob), size);
+	if (err) {
+		fdt_del_node(kho_out.fdt, node);
+		return fdt_errno(err);
+	}
+
+	kho_debugfs_add_subtree(name, blob, size);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(kho_add_subtree);
+
+/**
+ * kho_remove_subtree - take kho_add_subtree() back
+ * @blob: the blob that was registered; stays preserved and allocated
+ *
+ * Context: Process context; may sleep.
+ */
+void kho_remove_subtree(void *blob)
+{
+	u64 phys = virt_to_phys(blob);
+	const void *data;
+	int node, len;
+
+	if (kho_out_not_ready())
+		return;
+
+	guard(mutex)(&kho_out.lock);
+
+	fdt_for_each_subnode(node, kho_out.fdt, 0) {
+		data = fdt_getprop(kho_out.fdt, node, KHO_FDT_SUBTREE_DATA_PROP,
+				   &len);
+		if (!data || len != sizeof(phys) || memcmp(data, &phys, len))
+			continue;
+
+		kho_debugfs_remove_subtree(fdt_get_name(kho_out.fdt, node, NULL));
+		fdt_del_node(kho_out.fdt, node);
+		return;
+	}
+
+	WARN_ONCE(1, "kho: no subtree with the blob at %#llx\n", phys);
+}
+EXPORT_SYMBOL_GPL(kho_remove_subtree);
+
+/**
+ * kho_fdt_init - begin the root FDT of the outgoing handover
+ *
+ * It is a folio of its own, preserved like any other.
+ *
+ * Return: 0, -ENOMEM.
+ */
+int __init kho_fdt_init(void)
+{
+	u64 root = virt_to_phys(kho_out.tree.root);
+	void *fdt;
+	int err;
+
+	fdt = kho_alloc_preserve(PAGE_SIZE);
+	if (IS_ERR(fdt))
+		return PTR_ERR(fdt);
+
+	err = fdt_create_empty_tree(fdt, PAGE_SIZE) ?:
+	      fdt_setprop_string(fdt, 0, "compatible", KHO_FDT_COMPATIBLE) ?:
+	      fdt_setprop(fdt, 0, KHO_FDT_MEMORY_MAP_PROP, &root, sizeof(root));
+	if (err) {
+		kho_unpreserve_free(fdt);
+		return fdt_errno(err);
+	}
+
+	kho_out.fdt = fdt;
+	return 0;
+}
+
+static bool read_u64(const void *fdt, int node, const char *name, u64 *value)
+{
+	const void *data;
+	int len;
+
+	data = fdt_getprop(fdt, node, name, &len);
+	if (!data || len != sizeof(*value))
+		return false;
+
+	*value = get_unaligned((const u64 *)data);
+	return true;
+}
+
+/**
+ * kho_retrieve_subtree - find the blob that the previous kernel registered
+ * @name: the name it was given to kho_add_subtree() with
+ * @phys: set to the physical address of the blob
+ * @size: set to its length in bytes; may be NULL
+ *
+ * The content of the blob is as trustworthy as the previous kernel. Its pages
+ * are still preserved: the caller reads the blob, restores what it lists, and
+ * then restores the pages of the blob themselves, with kho_restore_free() for
+ * example. Retrieving changes nothing.
+ *
+ * Context: Any, after kho_reserve_preserved().
+ * Return: 0; -ENOENT when there is no such subtree or this is not a handover
+ *	   boot; -EINVAL when the subtree is malformed. On failure @phys and
+ *	   @size are unchanged.
+ */
+int kho_retrieve_subtree(const char *name, phys_addr_t *phys, size_t *size)
+{
+	u64 data, len;
+	int node;
+
+	if (!is_kho_boot())
+		return -ENOENT;
+
+	node = fdt_subnode_offset(kho_in.fdt, 0, name);
+	if (node == -FDT_ERR_NOTFOUND)
+		return -ENOENT;
+
+	if (node < 0 ||
+	    !read_u64(kho_in.fdt, node, KHO_FDT_SUBTREE_DATA_PROP, &data) ||
+	    !read_u64(kho_in.fdt, node, KHO_FDT_SUBTREE_SIZE_PROP, &len) ||
+	    !data || !len || data + len < data) {
+		pr_warn("subtree %s is malformed\n", name);
+		return -EINVAL;
+	}
+
+	*phys = data;
+	if (size)
+		*size = len;
+	return 0;
+}
+EXPORT_SYMBOL_GPL(kho_retrieve_subtree);

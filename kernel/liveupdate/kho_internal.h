@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the files of KHO share among each other.
+ */
+#ifndef _KHO_INTERNAL_H
+#define _KHO_INTERNAL_H
+
+#include <linux/atomic.h>
+#include <linux/bitops.h>
+#include <linux/kexec_handover.h>
+#include <linux/kho_mm.h>
+#include <linux/kho_radix_tree.h>
+#include <linux/log2.h>
+#include <linux/mutex.h>
+#include <linux/pfn.h>
+
+/**
+ * DOC: KHO keys
+ *
+ * What is preserved is kept as blocks of 2^order pages, naturally aligned. A
+ * block is one key in the radix tree::
+ *
+ *	key = (1 << (64 - PAGE_SHIFT - order)) | (phys >> (PAGE_SHIFT + order))
+ *
+ * The highest bit set tells the order, the bits below it the address. With
+ * 4 KiB pages:
+ *
+ *	order	highest bit	bits below it
+ *	0	52		phys >> 12
+ *	1	51		phys >> 13
+ *	9	43		phys >> 21
+ *	18	34		phys >> 30
+ *
+ * One tree thus holds all orders, and a leaf covers 128 MiB of order-0 pages
+ * or 32 TiB of order-18 ones. Bitmaps rather than ranges, because what is
+ * scattered is what costs: 512 KiB of them cover 16 GiB of order-0 pages in
+ * any pattern.
+ *
+ * A folio is one block of its order; any order is legal. A run of order-0
+ * pages is cut into the largest aligned blocks from its start on, none of
+ * which may span two NUMA nodes; see kho_block_order().
+ */
+#define KHO_ORDER_0_BIT	(64 - PAGE_SHIFT)
+#define KHO_NR_ORDERS	KHO_ORDER_0_BIT
+#define KHO_MAX_ORDER	(KHO_NR_ORDERS - 1)
+
+static inline unsigned long kho_key(phys_addr_t phys, unsigned int order)
+{
+	return BIT(KHO_ORDER_0_BIT - order) | phys >> (PAGE_SHIFT + order);
+}
+
+/* Whether @key can have come from kho_key(). */
+static inline bool kho_key_valid(unsigned long key)
+{
+	return key >= BIT(KHO_ORDER_0_BIT - KHO_MAX_ORDER) &&
+	       key < BIT(KHO_ORDER_0_BIT + 1);
+}
+
+static inline unsigned int kho_key_order(unsigned long key)
+{
+	return KHO_ORDER_0_BIT - __fls(key);
+}
+
+static inline phys_addr_t kho_key_phys(unsigned long key)
+{
+	return (phys_addr_t)(key ^ BIT(__fls(key))) <<
+	       (PAGE_SHIFT + kho_key_order(key));
+}
+
+/* Order of the largest aligned block at @pfn that @nr_pages have room for. */
+static inline unsigned int kho_block_order(unsigned long pfn,
+					   unsigned long nr_pages)
+{
+	unsigned int align = pfn ? __ffs(pfn) : KHO_MAX_ORDER;
+
+	return min(align, (unsigned int)ilog2(nr_pages));
+}
+
+/**
+ * struct kho_range_iter - ascending stream of what a tree preserves
+ * @tree: the tree
+ * @active: orders that have blocks left
+ * @key: next key of each active order
+ * @iter: position in each order
+ *
+ * Merges the orders, which lie in the tree one after the other. Too large for
+ * the stack.
+ */
+struct kho_range_iter {
+	const struct kho_radix_tree *tree;
+	DECLARE_BITMAP(active, KHO_NR_ORDERS);
+	unsigned long key[KHO_NR_ORDERS];
+	struct kho_radix_iter iter[KHO_NR_ORDERS];
+};
+
+/* kho_ranges.c */
+void kho_range_iter_init(struct kho_range_iter *it,
+			 const struct kho_radix_tree *tree);
+bool kho_range_iter_next_block(struct kho_range_iter *it, phys_addr_t *phys,
+			       unsigned int *order);
+bool kho_range_iter_next(struct kho_range_iter *it, phys_addr_t *start,
+			 phys_addr_t *end);
+bool kho_range_covered(const struct kho_radix_tree *tree, phys_addr_t phys,
+		       phys_addr_t size);
+
+/**
+ * struct kho_out - what is handed to the next kernel
+ * @tree: what is preserved; root is NULL until KHO is ready to preserve
+ * @fdt: the root FDT
+ * @lock: protects @fdt; held from the moment on that a reboot relies on it
+ * @nr_pages: number of pages in @tree
+ * @nr_own_pages: those of them that nobody but KHO needs
+ */
+struct kho_out {
+	struct kho_radix_tree tree;
+	void *fdt;
+	struct mutex lock;
+	atomic_long_t nr_pages;
+	unsigned long nr_own_pages;
+};
+
+extern struct kho_out kho_out;
+
+/**
+ * struct kho_in - what the previous kernel left
+ * @fdt: the root FDT; NULL unless this kernel took over a valid handover
+ * @tree: blocks that nobody has claimed yet; root is NULL when there are none
+ * @nr_pages: pages that were handed over
+ * @nr_unclaimed: pages in @tree
+ */
+struct kho_in {
+	const void *fdt;
+	struct kho_radix_tree tree;
+	unsigned long nr_pages;
+	atomic_long_t nr_unclaimed;
+};
+
+extern struct kho_in kho_in;
+
+/* kho_preserve.c */
+int kho_out_not_ready(void);
+
+/* kho_fdt.c */
+int kho_fdt_init(void);
+
+/* kho_boot.c */
+extern bool kho_enable;
+bool kho_pages_early_lock(void);
+void kho_pages_early_unlock(bool early);
+
+/* kho_scratch.c */
+extern struct kho_scratch *kho_scratch;
+int kho_scratch_check(const struct kho_scratch *areas, unsigned int nr_areas);
+int kho_scratch_mark(const struct kho_scratch *areas, unsigned int nr_areas);
+void kho_scratch_unmark(const struct kho_scratch *areas, unsigned int nr_areas);
+int kho_scratch_adopt(const struct kho_scratch *areas, unsigned int nr_areas);
+int kho_scratch_reserve(void);
+void kho_scratch_release(void);
+
+/* kho_restore.c */
+bool kho_run_preserved(unsigned long pfn, unsigned long nr_pages);
+bool kho_claim_run(unsigned long pfn, unsigned long nr_pages);
+void kho_claimed(unsigned long nr_pages);
+
+/* kho_debugfs.c */
+#ifdef CONFIG_KEXEC_HANDOVER_DEBUGFS
+void kho_debugfs_add_subtree(const char *name, void *blob, size_t size);
+void kho_debugfs_remove_subtree(const char *name);
+#else
+static inline void kho_debugfs_add_subtree(const char *name, void *blob,
+					   size_t size)
+{
+}
+
+static inline void kho_debugfs_remove_subtree(const char *name) {}
+#endif
+
+/* kho_debug.c */
+#ifdef CONFIG_KEXEC_HANDOVER_DEBUG
+int kho_debug_track(unsigned long pfn, unsigned int order);
+void kho_debug_untrack(unsigned long pfn, unsigned int order);
+#else
+static inline int kho_debug_track(unsigned long pfn, unsigned int order)
+{
+	return 0;
+}
+
+static inline void kho_debug_untrack(unsigned long pfn, unsigned int order) {}
+#endif
+
+#endif /* _KHO_INTERNAL_H */

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What kexec needs: segments placed in scratch, the scratch array as a segment
+ * of its own, and a last look before the reboot.
+ */
+
+#define pr_fmt(fmt) "kho: " fmt
+
+#include <linux/ioport.h>
+#include <linux/kexec.h>
+#include <linux/mm.h>
+
+#include "../kexec_internal.h"
+#include "kho_internal.h"
+
+/* Crash images live in their own reservation and never carry a handover. */
+static bool image_hands_over(const struct kimage *image)
+{
+	return kho_is_enabled() && kho_out.fdt &&
+	       image->type != KEXEC_TYPE_CRASH;
+}
+
+/**
+ * kho_fill_kimage - make an image carry the handover
+ * @image: an image of kexec_file_load() before its kernel is placed
+ *
+ * Adds the scratch array as a segment. The architecture passes image->kho to
+ * the next kernel. The root FDT is not copied, so that what is preserved after
+ * loading the image is handed over as well.
+ *
+ * Context: kexec_file_load(), with the kexec lock held.
+ * Return: 0, also when there is nothing to add; or why no segment was added.
+ */
+int kho_fill_kimage(struct kimage *image)
+{
+	struct kexec_buf kbuf = {
+		.image = image,
+		.buffer = kho_scratch,
+		.bufsz = kho_scratch_cnt * sizeof(*kho_scratch),
+		.memsz = kho_scratch_cnt * sizeof(*kho_scratch),
+		.buf_align = KHO_SCRATCH_SEGMENT_ALIGN,
+		.buf_max = ULONG_MAX,
+		.mem = KEXEC_BUF_MEM_UNKNOWN,
+		.top_down = true,
+	};
+	int err;
+
+	if (!image_hands_over(image))
+		return 0;
+
+	err = kexec_add_buffer(&kbuf);
+	if (err) {
+		pr_err("no room in scratch for the list of scratch areas: %d\n",
+		       err);
+		return err;
+	}
+
+	image->kho.fdt_phys = virt_to_phys(kho_out.fdt);
+	image->kho.scratch_phys = kbuf.mem;
+	image->kho.scratch_size = kbuf.bufsz;
+	return 0;
+}
+
+/**
+ * kho_locate_mem_hole - place a segment in scratch
+ * @kbuf: the segment
+ * @func: looks for room in a resource; returns 1 when it has found some
+ *
+ * Areas are tried from the last to the first, which keeps the one below 4 GiB
+ * for the next kernel's own use as long as others have room.
+ *
+ * Return: 1 when the image does not hand over and may lie anywhere; 0 when
+ *	   room was found; -EADDRNOTAVAIL.
+ */
+int kho_locate_mem_hole(struct kexec_buf *kbuf,
+			int (*func)(struct resource *, void *))
+{
+	unsigned int i;
+
+	if (!image_hands_over(kbuf->image))
+		return 1;
+
+	for (i = kho_scratch_cnt; i--;) {
+		struct resource res = DEFINE_RES_MEM(kho_scratch[i].addr,
+						     kho_scratch[i].size);
+
+		if (func(&res, kbuf) == 1)
+			return 0;
+	}
+
+	pr_err("no room in scratch for a segment of %lu KiB; see kho_scratch=\n",
+	       kbuf->memsz >> 10);
+	return -EADDRNOTAVAIL;
+}
+
+/**
+ * kho_kexec_begin - last look before the kexec reboot
+ * @image: the image that is about to be started
+ *
+ * From here on the root FDT does not change any more, so that the next kernel
+ * does not find it half written. What is preserved is about to be lost when
+ * the image carries no handover; then this warns, with the amount.
+ *
+ * Context: kernel_kexec(), with the kexec lock held.
+ * Return: 0. Undone by kho_kexec_abort().
+ */
+int kho_kexec_begin(struct kimage *image)
+{
+	unsigned long nr_pages;
+
+	if (!kho_is_enabled() || !kho_out.fdt)
+		return 0;
+
+	mutex_lock(&kho_out.lock);
+
+	nr_pages = atomic_long_read(&kho_out.nr_pages);
+	if (!image->kho.fdt_phys && nr_pages > kho_out.nr_own_pages)
+		pr_warn("the image carries no handover: %lu preserved pages (%lu MiB) will be lost; load it with kexec -s\n",
+			nr_pages - kho_out.nr_own_pages,
+			(nr_pages - kho_out.nr_own_pages) >> (20 - PAGE_SHIFT));
+
+	return 0;
+}
+
+/**
+ * kho_kexec_abort - the reboot did not happen
+ */
+void kho_kexec_abort(void)
+{
+	if (kho_is_enabled() && kho_out.fdt)
+		mutex_unlock(&kho_out.lock);
+}

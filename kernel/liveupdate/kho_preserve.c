@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Outgoing: what this kernel preserves for the next one.
+ *
+ * Preserving adds keys to a radix tree and takes no reference: the owner keeps
+ * the memory allocated and in place until the reboot. Nothing has to be
+ * collected at that time. The tree and the root FDT are at all times what the
+ * next kernel will find.
+ */
+
+#define pr_fmt(fmt) "kho: " fmt
+
+#include <linux/err.h>
+#include <linux/export.h>
+#include <linux/mm.h>
+
+#include "kho_internal.h"
+
+struct kho_out kho_out = {
+	.lock = __MUTEX_INITIALIZER(kho_out.lock),
+};
+
+/**
+ * kho_out_not_ready - why nothing can be preserved now
+ *
+ * Return: 0 when it can, else -EOPNOTSUPP.
+ */
+int kho_out_not_ready(void)
+{
+	if (!kho_is_enabled() || !kho_out.tree.root)
+		return -EOPNOTSUPP;
+
+	return 0;
+}
+
+static int preserve_block(unsigned long pfn, unsigned int order, bool *added)
+{
+	int err;
+
+	err = kho_debug_track(pfn, order);
+	if (err)
+		return err;
+
+	err = kho_radix_add_new_key(&kho_out.tree, kho_key(PFN_PHYS(pfn), order),
+				    added);
+	if (err)
+		kho_debug_untrack(pfn, order);
+	else if (*added)
+		atomic_long_add(1UL << order, &kho_out.nr_pages);
+
+	return err;
+}
+
+static void unpreserve_block(unsigned long pfn, unsigned int order)
+{
+	if (!kho_radix_del_key(&kho_out.tree, kho_key(PFN_PHYS(pfn), order)))
+		return;
+
+	kho_debug_untrack(pfn, order);
+	atomic_long_sub(1UL << order, &kho_out.nr_pages);
+}
+
+/**
+ * kho_preserve_folio - preserve a folio
+ * @folio: the folio; of any order
+ *
+ * The next kernel gets it back from kho_restore_folio(), with the same order
+ * and content. The caller goes on owning the folio: it keeps it allocated, and
+ * out of the reach of migration, until the reboot or kho_unpreserve_folio().
+ * Preserving the same folio again changes nothing.
+ *
+ * Context: Process context, after fs_initcall; may sleep. Any number of
+ *	    threads at once.
+ * Return: 0; -EOPNOTSUPP when KHO is off; -EINVAL when the folio lies in
+ *	   scratch; -ENOMEM; -EEXIST when another preserved block overlaps,
+ *	   which only CONFIG_KEXEC_HANDOVER_DEBUG looks for.
+ */
+int kho_preserve_folio(struct folio *folio)
+{
+	unsigned long pfn = folio_pfn(folio);
+	bool added;
+	int err;
+
+	err = kho_out_not_ready();
+	if (err)
+		return err;
+
+	if (__kho_scratch_overlap(PFN_PHYS(pfn), folio_size(folio)))
+		return -EINVAL;
+
+	return preserve_block(pfn, folio_order(folio), &added);
+}
+EXPORT_SYMBOL_GPL(kho_preserve_folio);
+
+/**
+ * kho_unpreserve_folio - take kho_preserve_folio() back
+ * @folio: a folio that was preserved
+ *
+ * Context: Any.
+ */
+void kho_unpreserve_folio(struct folio *folio)
+{
+	if (!kho_out_not_ready())
+		unpreserve_block(folio_pfn(folio), folio_order(folio));
+}
+EXPORT_SYMBOL_GPL(kho_unpreserve_folio);
+
+/*
+ * Whether a block lies in one NUMA node. Nodes begin and end anywhere in a
+ * section, but two of their borders never share one.
+ */
+static bool block_in_one_node(unsigned long pfn, unsigned int order)
+{
+	unsigned long end_pfn = pfn + (1UL << order);
+	int nid = page_to_nid(pfn_to_page(pfn));
+	unsigned long next;
+
+	for (; pfn < end_pfn; pfn = next) {
+		next = min(SECTION_ALIGN_UP(pfn + 1), end_pfn);
+		if (page_to_nid(pfn_to_page(pfn)) != nid ||
+		    page_to_nid(pfn_to_page(next - 1)) != nid)
+			return false;
+	}
+
+	return true;
+}
+
+/* Order of the next block of a run. Depends on nothing but its arguments. */
+static unsigned int run_block_order(unsigned long pfn, unsigned long nr_pages)
+{
+	unsigned int order = kho_block_order(pfn, nr_pages);
+
+	if (num_possible_nodes() == 1)
+		return order;
+
+	while (order && !block_in_one_node(pfn, order))
+		order--;
+
+	return order;
+}
+
+/* Unpreserve the blocks below @stop_pfn of a run of @nr_pages at @pfn. */
+static void unpreserve_run(unsigned long pfn, unsigned long nr_pages,
+			   unsigned long stop_pfn)
+{
+	unsigned int order;
+
+	while (pfn < stop_pfn) {
+		order = run_block_order(pfn, nr_pages);
+		unpreserve_block(pfn, order);
+		pfn += 1UL << order;
+		nr_pages -= 1UL << order;
+	}
+}
+
+/**
+ * kho_preserve_pages - preserve a run of order-0 pages
+ * @page: the first page
+ * @nr_pages: number of contiguous pages
+ *
+ * The next kernel gets them back from kho_restore_pages(), when it names the
+ * same start and number. The caller goes on owning the pages, as with
+ * kho_preserve_folio(). The run may cross zones and NUMA nodes. It must not
+ * share a page with another preservation.
+ *
+ * Context: Process context, after fs_initcall; may sleep. Any number of
+ *	    threads at once.
+ * Return: 0; -EOPNOTSUPP when KHO is off; -EINVAL when @nr_pages is 0 or a
+ *	   page lies in scratch; -ENOMEM; -EEXIST as in kho_preserve_folio().
+ *	   On failure nothing of the run is preserved.
+ */
+int kho_preserve_pages(struct page *page, unsigned long nr_pages)
+{
+	unsigned long start_pfn = page_to_pfn(page);
+	unsigned long pfn = start_pfn, left = nr_pages;
+	unsigned int order;
+	bool added;
+	int err;
+
+	err = kho_out_not_ready();
+	if (err)
+		return err;
+
+	if (!nr_pages || nr_pages > PHYS_PFN(PHYS_ADDR_MAX) - start_pfn ||
+	    __kho_scratch_overlap(PFN_PHYS(pfn), nr_pages << PAGE_SHIFT))
+		return -EINVAL;
+
+	while (left) {
+		order = run_block_order(pfn, left);
+		err = preserve_block(pfn, order, &added);
+		if (err) {
+			unpreserve_run(start_pfn, nr_pages, pfn);
+			return err;
+		}
+
+		pfn += 1UL << order;
+		left -= 1UL << order;
+	}
+
+	return 0;
+}
+EXPORT_SYMBOL_GPL(kho_preserve_pages);
+
+/**
+ * kho_unpreserve_pages - take kho_preserve_pages() back
+ * @page: the first page
+ * @nr_pages: the same number as was given to kho_preserve_pages()
+ *
+ * Context: Any.
+ */
+void kho_unpreserve_pages(struct page *page, unsigned long nr_pages)
+{
+	unsigned long pfn = page_to_pfn(page);
+
+	if (!kho_out_not_ready())
+		unpreserve_run(pfn, nr_pages, pfn + nr_pages);
+}
+EXPORT_SYMBOL_GPL(kho_unpreserve_pages);
+
+/**
+ * kho_alloc_preserve - allocate memory and preserve it
+ * @size: bytes; rounded up to a folio
+ *
+ * Context: Process context, after fs_initcall; may sleep.
+ * Return: zeroed memory, owned by the caller until kho_unpreserve_free();
+ *	   ERR_PTR() of -EOPNOTSUPP when KHO is off, -EINVAL when @size is 0,
+ *	   -E2BIG when it takes more than MAX_PAGE_ORDER, -ENOMEM.
+ */
+void *kho_alloc_preserve(size_t size)
+{
+	struct folio *folio;
+	int order, err;
+
+	err = kho_out_not_ready();
+	if (err)
+		return ERR_PTR(err);
+
+	if (!size)
+		return ERR_PTR(-EINVAL);
+
+	order = get_order(size);
+	if (order > MAX_PAGE_ORDER)
+		return ERR_PTR(-E2BIG);
+
+	folio = folio_alloc(GFP_KERNEL | __GFP_ZERO, order);
+	if (!folio)
+		return ERR_PTR(-ENOMEM);
+
+	err = kho_preserve_folio(folio);
+	if (err) {
+		folio_put(folio);
+		return ERR_PTR(err);
+	}
+
+	return folio_address(folio);
+}
+EXPORT_SYMBOL_GPL(kho_alloc_preserve);
+
+/**
+ * kho_unpreserve_free - free what kho_alloc_preserve() allocated
+ * @mem: the memory, or NULL or an ERR_PTR(), which are ignored
+ *
+ * Context: Any.
+ */
+void kho_unpreserve_free(void *mem)
+{
+	struct folio *folio;
+
+	if (IS_ERR_OR_NULL(mem))
+		return;
+
+	folio = virt_to_folio(mem);
+	kho_unpreserve_folio(folio);
+	folio_put(folio);
+}
+EXPORT_SYMBOL_GPL(kho_unpreserve_free);
+
+static int __init kho_out_init(void)
+{
+	int err;
+
+	if (!kho_is_enabled())
+		return 0;
+
+	err = kho_radix_init_tree(&kho_out.tree, NULL);
+	if (err)
+		goto err_off;
+
+	err = kho_fdt_init();
+	if (err)
+		goto err_destroy;
+
+	kho_out.nr_own_pages = atomic_long_read(&kho_out.nr_pages);
+	return 0;
+
+err_destroy:
+	kho_radix_destroy_tree(&kho_out.tree);
+err_off:
+	pr_err("nothing can be preserved: no memory for the root FDT and tree\n");
+	return err;
+}
+core_initcall(kho_out_init);

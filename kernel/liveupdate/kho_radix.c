@@ -1,0 +1,437 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A persistent set of unsigned long keys.
+ *
+ * The set is a radix tree whose nodes are single pages that refer to each
+ * other by physical address. A later kernel that is given the address of the
+ * root can read it as it lies in memory. This file knows nothing of what the
+ * keys mean.
+ */
+
+#include <linux/atomic.h>
+#include <linux/bitmap.h>
+#include <linux/bitops.h>
+#include <linux/errno.h>
+#include <linux/export.h>
+#include <linux/gfp.h>
+#include <linux/io.h>
+#include <linux/kho_radix_tree.h>
+
+/**
+ * DOC: KHO radix tree
+ *
+ * Every node is exactly one page. Level 0 is a bitmap of PAGE_SIZE * 8 bits,
+ * in the order of set_bit() on unsigned long. Levels 1 and up are tables of
+ * PAGE_SIZE / 8 native-endian u64, each the physical address of a node one
+ * level down, or 0. With 4 KiB pages 15 bits of the key select a bit of the
+ * bitmap and 9 bits select the entry of each table::
+ *
+ *	level	key bits	one node covers
+ *	5	59..51		2^60 keys, the root
+ *	4	50..42		2^51
+ *	3	41..33		2^42
+ *	2	32..24		2^33
+ *	1	23..15		2^24
+ *	0	14..0		2^15, a bit each
+ *
+ * Key 0x10000000012345, which is the page at physical address 0x12345000
+ * (see "DOC: KHO keys"), thus goes through entries 2, 0, 0, 0 and 2 of the
+ * tables to bit 0x2345 of a leaf.
+ *
+ * The format is shared with other kernels. Tables and bitmaps without any
+ * entry or bit set are legal.
+ *
+ * Adding, deleting and testing keys take no lock. A new node is published
+ * with cmpxchg(), a key is one atomic operation on the leaf, and a node once
+ * published stays until kho_radix_destroy_tree(). Reading a set whose nodes
+ * come from another kernel follows whatever addresses are stored in it: check
+ * them first, with the node callback of kho_radix_walk_tree().
+ */
+
+#define TABLE_ENTRIES	(1UL << KHO_RADIX_TABLE_BITS)
+#define BITMAP_KEYS	(1UL << KHO_RADIX_BITMAP_BITS)
+#define ROOT_LEVEL	(KHO_RADIX_LEVELS - 1)
+#define MAX_KEY		(~0UL >> (BITS_PER_LONG - KHO_RADIX_KEY_BITS))
+
+struct kho_radix_node {
+	union {
+		u64 table[TABLE_ENTRIES];
+		unsigned long bitmap[BITS_TO_LONGS(BITMAP_KEYS)];
+	};
+};
+
+static_assert(sizeof(struct kho_radix_node) == PAGE_SIZE);
+static_assert(KHO_RADIX_KEY_BITS <= BITS_PER_LONG);
+
+/* Position of the bits of a key that select an entry at @level >= 1. */
+static inline unsigned int level_shift(unsigned int level)
+{
+	return KHO_RADIX_BITMAP_BITS + (level - 1) * KHO_RADIX_TABLE_BITS;
+}
+
+static inline unsigned long level_index(unsigned long key, unsigned int level)
+{
+	return (key >> level_shift(level)) & (TABLE_ENTRIES - 1);
+}
+
+static inline unsigned long leaf_bit(unsigned long key)
+{
+	return key & (BITMAP_KEYS - 1);
+}
+
+static struct kho_radix_node *entry_node(u64 entry)
+{
+	return entry ? phys_to_virt(entry) : NULL;
+}
+
+static struct kho_radix_node *node_alloc(void)
+{
+	return (struct kho_radix_node *)get_zeroed_page(GFP_KERNEL);
+}
+
+static void node_free(struct kho_radix_node *node)
+{
+	free_page((unsigned long)node);
+}
+
+/* The leaf that @key belongs to, or NULL when there is none. */
+static struct kho_radix_node *find_leaf(const struct kho_radix_tree *tree,
+					unsigned long key)
+{
+	struct kho_radix_node *node = READ_ONCE(tree->root);
+	unsigned int level;
+
+	if (key > MAX_KEY)
+		return NULL;
+
+	for (level = ROOT_LEVEL; node && level > 0; level--)
+		node = entry_node(READ_ONCE(node->table[level_index(key, level)]));
+
+	return node;
+}
+
+/* The node that *@entry refers to; one is added when there is none. */
+static struct kho_radix_node *get_or_add_node(u64 *entry)
+{
+	struct kho_radix_node *node = entry_node(READ_ONCE(*entry));
+	u64 other;
+
+	if (node)
+		return node;
+
+	node = node_alloc();
+	if (!node)
+		return NULL;
+
+	/* Fully ordered: who sees the address sees a zeroed page. */
+	other = cmpxchg64(entry, 0, virt_to_phys(node));
+	if (!other)
+		return node;
+
+	/* Somebody else was faster. */
+	node_free(node);
+	return entry_node(other);
+}
+
+/**
+ * kho_radix_init_tree - set up the handle of a tree
+ * @tree: the handle
+ * @root: the root of a tree that already exists, or NULL to begin an empty one
+ *
+ * Context: May sleep when @root is NULL.
+ * Return: 0, or -ENOMEM.
+ */
+int kho_radix_init_tree(struct kho_radix_tree *tree,
+			struct kho_radix_node *root)
+{
+	tree->root = root ?: node_alloc();
+
+	return tree->root ? 0 : -ENOMEM;
+}
+EXPORT_SYMBOL_GPL(kho_radix_init_tree);
+
+static void free_subtree(struct kho_radix_node *node, unsigned int level)
+{
+	unsigned long i;
+
+	for (i = 0; level && i < TABLE_ENTRIES; i++) {
+		if (node->table[i])
+			free_subtree(entry_node(node->table[i]), level - 1);
+	}
+
+	node_free(node);
+}
+
+/**
+ * kho_radix_destroy_tree - free all nodes
+ * @tree: a tree that nobody else uses any more; may be empty or not set up
+ *
+ * The nodes must belong to this kernel's page allocator.
+ *
+ * Context: Any; it is linear in the number of nodes.
+ */
+void kho_radix_destroy_tree(struct kho_radix_tree *tree)
+{
+	if (!tree->root)
+		return;
+
+	free_subtree(tree->root, ROOT_LEVEL);
+	tree->root = NULL;
+}
+EXPORT_SYMBOL_GPL(kho_radix_destroy_tree);
+
+/**
+ * kho_radix_add_new_key - add a key and tell whether it was new
+ * @tree: the tree
+ * @key: the key
+ * @added: set to false when the key was in the set before, else to true;
+ *         unchanged on failure
+ *
+ * Context: May sleep. Safe beside other callers that add, delete or test.
+ * Return: 0; -ERANGE when @key has more than KHO_RADIX_KEY_BITS bits; -ENOMEM.
+ */
+int kho_radix_add_new_key(struct kho_radix_tree *tree, unsigned long key,
+			  bool *added)
+{
+	struct kho_radix_node *node = tree->root;
+	unsigned int level;
+
+	if (key > MAX_KEY)
+		return -ERANGE;
+
+	for (level = ROOT_LEVEL; level > 0; level--) {
+		node = get_or_add_node(&node->table[level_index(key, level)]);
+		if (!node)
+			return -ENOMEM;
+	}
+
+	*added = !test_and_set_bit(leaf_bit(key), node->bitmap);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(kho_radix_add_new_key);
+
+/**
+ * kho_radix_add_key - add a key
+ * @tree: the tree
+ * @key: the key; adding one that is in the set already is fine
+ *
+ * Context: May sleep. Safe beside other callers that add, delete or test.
+ * Return: 0; -ERANGE when @key has more than KHO_RADIX_KEY_BITS bits; -ENOMEM.
+ */
+int kho_radix_add_key(struct kho_radix_tree *tree, unsigned long key)
+{
+	bool added;
+
+	return kho_radix_add_new_key(tree, key, &added);
+}
+EXPORT_SYMBOL_GPL(kho_radix_add_key);
+
+/**
+ * kho_radix_del_key - delete a key
+ * @tree: the tree
+ * @key: the key
+ *
+ * Of several callers that delete the same key just one is told true.
+ *
+ * Context: Any. Safe beside other callers that add, delete or test.
+ * Return: whether @key was in the set.
+ */
+bool kho_radix_del_key(struct kho_radix_tree *tree, unsigned long key)
+{
+	struct kho_radix_node *leaf = find_leaf(tree, key);
+
+	return leaf && test_and_clear_bit(leaf_bit(key), leaf->bitmap);
+}
+EXPORT_SYMBOL_GPL(kho_radix_del_key);
+
+/**
+ * kho_radix_test_key - look a key up
+ * @tree: the tree
+ * @key: the key
+ *
+ * Context: Any. Safe beside other callers that add, delete or test.
+ * Return: whether @key is in the set.
+ */
+bool kho_radix_test_key(const struct kho_radix_tree *tree, unsigned long key)
+{
+	struct kho_radix_node *leaf = find_leaf(tree, key);
+
+	return leaf && test_bit(leaf_bit(key), leaf->bitmap);
+}
+EXPORT_SYMBOL_GPL(kho_radix_test_key);
+
+static int walk_leaf(struct kho_radix_node *leaf, unsigned long base,
+		     const struct kho_radix_walk_cb *cb, void *data)
+{
+	unsigned long bit;
+	int err;
+
+	if (!cb->leaf)
+		return 0;
+
+	for_each_set_bit(bit, leaf->bitmap, BITMAP_KEYS) {
+		err = cb->leaf(base + bit, data);
+		if (err)
+			return err;
+	}
+
+	return 0;
+}
+
+/* Depth is bounded by KHO_RADIX_LEVELS, whatever the tables say. */
+static int walk_node(u64 phys, unsigned int level, unsigned long base,
+		     const struct kho_radix_walk_cb *cb, void *data)
+{
+	struct kho_radix_node *node = phys_to_virt(phys);
+	unsigned long i;
+	u64 entry;
+	int err;
+
+	if (cb->node) {
+		err = cb->node(phys, data);
+		if (err)
+			return err;
+	}
+
+	if (!level)
+		return walk_leaf(node, base, cb, data);
+
+	for (i = 0; i < TABLE_ENTRIES; i++) {
+		entry = READ_ONCE(node->table[i]);
+		if (!entry)
+			continue;
+
+		err = walk_node(entry, level - 1,
+				base | (i << level_shift(level)), cb, data);
+		if (err)
+			return err;
+	}
+
+	return 0;
+}
+
+/**
+ * kho_radix_walk_tree - visit all nodes and keys
+ * @tree: the tree
+ * @cb: what to call for nodes and for keys
+ * @data: passed to the callbacks
+ *
+ * Keys come in ascending order, and each node comes before what is in it. A
+ * key that is added or deleted meanwhile may be visited or not. The callbacks
+ * may free the nodes that they have been told of earlier only after the walk.
+ *
+ * Context: Any, as far as the callbacks allow.
+ * Return: 0, or what a callback returned to end the walk.
+ */
+int kho_radix_walk_tree(struct kho_radix_tree *tree,
+			const struct kho_radix_walk_cb *cb, void *data)
+{
+	if (!tree->root)
+		return 0;
+
+	return walk_node(virt_to_phys(tree->root), ROOT_LEVEL, 0, cb, data);
+}
+EXPORT_SYMBOL_GPL(kho_radix_walk_tree);
+
+/**
+ * kho_radix_iter_init - begin an ordered iteration
+ * @iter: the iteration
+ * @tree: the tree; its nodes must stay while @iter is in use
+ */
+void kho_radix_iter_init(struct kho_radix_iter *iter,
+			 const struct kho_radix_tree *tree)
+{
+	iter->tree = tree;
+	iter->leaf = NULL;
+	iter->base = 0;
+}
+EXPORT_SYMBOL_GPL(kho_radix_iter_init);
+
+/*
+ * Find the first leaf that can hold keys >= *@key. On success *@key is raised
+ * to the leaf's first key when the leaf lies beyond it.
+ */
+static struct kho_radix_node *next_leaf(const struct kho_radix_tree *tree,
+					unsigned long *key)
+{
+	struct kho_radix_node *path[KHO_RADIX_LEVELS];
+	unsigned int level = ROOT_LEVEL;
+	unsigned long pos = *key;
+	unsigned long i;
+	u64 entry = 0;
+
+	path[ROOT_LEVEL] = READ_ONCE(tree->root);
+	if (!path[ROOT_LEVEL] || pos > MAX_KEY)
+		return NULL;
+
+	while (level > 0) {
+		for (i = level_index(pos, level); i < TABLE_ENTRIES; i++) {
+			entry = READ_ONCE(path[level]->table[i]);
+			if (entry)
+				break;
+		}
+
+		if (i == TABLE_ENTRIES) {
+			/* Nothing left here: on with the next entry above. */
+			pos = ((pos >> level_shift(level + 1)) + 1) <<
+			      level_shift(level + 1);
+			do {
+				if (++level > ROOT_LEVEL)
+					return NULL;
+			} while (!level_index(pos, level));
+			continue;
+		}
+
+		if (i != level_index(pos, level)) {
+			pos &= ~0UL << level_shift(level + 1);
+			pos |= i << level_shift(level);
+		}
+		path[--level] = phys_to_virt(entry);
+	}
+
+	*key = pos;
+	return path[0];
+}
+
+/**
+ * kho_radix_iter_next - next key of an ordered iteration
+ * @iter: the iteration
+ * @key: in: where to look from; out: the key that was found
+ * @last: keys beyond this one are not of interest
+ *
+ * Finds the first key >= *@key and <= @last. To go on, pass *@key + 1. A run
+ * over all keys reads each node once, however many keys there are.
+ *
+ * Context: Any. Keys that are added or deleted meanwhile may be seen or not.
+ * Return: true when a key was found; otherwise false, and *@key is unchanged.
+ */
+bool kho_radix_iter_next(struct kho_radix_iter *iter, unsigned long *key,
+			 unsigned long last)
+{
+	unsigned long pos = *key;
+	unsigned long bit;
+
+	while (pos <= last) {
+		if (!iter->leaf || pos < iter->base ||
+		    pos - iter->base >= BITMAP_KEYS) {
+			iter->leaf = next_leaf(iter->tree, &pos);
+			if (!iter->leaf)
+				return false;
+			iter->base = pos & ~(BITMAP_KEYS - 1);
+		}
+
+		bit = find_next_bit(iter->leaf->bitmap, BITMAP_KEYS,
+				    leaf_bit(pos));
+		if (bit < BITMAP_KEYS) {
+			if (iter->base + bit > last)
+				return false;
+			*key = iter->base + bit;
+			return true;
+		}
+
+		pos = iter->base + BITMAP_KEYS;
+	}
+
+	return false;
+}
+EXPORT_SYMBOL_GPL(kho_radix_iter_next);

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A tree of preserved blocks, read as ascending address ranges.
+ *
+ * In the tree the blocks of one order come after those of the next higher
+ * order. Here the orders are merged, so that whoever needs addresses in order
+ * (memblock, struct page initialization, a reader of debugfs) sees each range
+ * once, and the cost stays linear in the number of blocks.
+ */
+
+#include <linux/bitmap.h>
+
+#include "kho_internal.h"
+
+/* Move @order on to its first key >= @key. */
+static void advance(struct kho_range_iter *it, unsigned int order,
+		    unsigned long key)
+{
+	unsigned long first = kho_key(0, order);
+
+	if (kho_radix_iter_next(&it->iter[order], &key, first | (first - 1))) {
+		it->key[order] = key;
+		__set_bit(order, it->active);
+	} else {
+		__clear_bit(order, it->active);
+	}
+}
+
+/**
+ * kho_range_iter_init - begin an iteration
+ * @it: the iteration
+ * @tree: the tree; its nodes must stay while @it is in use
+ */
+void kho_range_iter_init(struct kho_range_iter *it,
+			 const struct kho_radix_tree *tree)
+{
+	unsigned int order;
+
+	it->tree = tree;
+	bitmap_zero(it->active, KHO_NR_ORDERS);
+	for (order = 0; order < KHO_NR_ORDERS; order++) {
+		kho_radix_iter_init(&it->iter[order], tree);
+		advance(it, order, kho_key(0, order));
+	}
+}
+
+/* The order whose next block has the lowest address, KHO_NR_ORDERS if none. */
+static unsigned int lowest(const struct kho_range_iter *it)
+{
+	unsigned int found = KHO_NR_ORDERS;
+	phys_addr_t phys, min_phys = 0;
+	unsigned int order;
+
+	for_each_set_bit(order, it->active, KHO_NR_ORDERS) {
+		phys = kho_key_phys(it->key[order]);
+		if (found == KHO_NR_ORDERS || phys < min_phys) {
+			found = order;
+			min_phys = phys;
+		}
+	}
+
+	return found;
+}
+
+/**
+ * kho_range_iter_next_block - next block in order of addresses
+ * @it: the iteration
+ * @phys: physical address of the block
+ * @order: its order
+ *
+ * Blocks that overlap come in the order of their starts, the smaller one
+ * first when they start together.
+ *
+ * Return: false when there are no more.
+ */
+bool kho_range_iter_next_block(struct kho_range_iter *it, phys_addr_t *phys,
+			       unsigned int *order)
+{
+	unsigned int found = lowest(it);
+
+	if (found == KHO_NR_ORDERS)
+		return false;
+
+	*phys = kho_key_phys(it->key[found]);
+	*order = found;
+	advance(it, found, it->key[found] + 1);
+
+	return true;
+}
+
+/**
+ * kho_range_iter_next - next range in order of addresses
+ * @it: the iteration
+ * @start: physical address of its first byte
+ * @end: physical address after its last byte
+ *
+ * A range is as long as blocks follow each other without a gap.
+ *
+ * Return: false when there are no more.
+ */
+bool kho_range_iter_next(struct kho_range_iter *it, phys_addr_t *start,
+			 phys_addr_t *end)
+{
+	phys_addr_t phys;
+	unsigned int order;
+
+	if (!kho_range_iter_next_block(it, start, &order))
+		return false;
+
+	*end = *start + (PAGE_SIZE << order);
+	while ((order = lowest(it)) != KHO_NR_ORDERS) {
+		phys = kho_key_phys(it->key[order]);
+		if (phys > *end)
+			break;
+
+		*end = max(*end, phys + (PAGE_SIZE << order));
+		advance(it, order, it->key[order] + 1);
+	}
+
+	return true;
+}
+
+/**
+ * kho_range_covered - whether all of a range is preserved, in whatever blocks
+ * @tree: the tree
+ * @phys: physical address of the first byte
+ * @size: length in bytes
+ *
+ * Return: true when each byte lies in some block.
+ */
+bool kho_range_covered(const struct kho_radix_tree *tree, phys_addr_t phys,
+		       phys_addr_t size)
+{
+	phys_addr_t end = phys + size;
+	unsigned int order;
+
+	if (end < phys)
+		return false;
+
+	while (phys < end) {
+		for (order = 0; order < KHO_NR_ORDERS; order++) {
+			if (kho_radix_test_key(tree, kho_key(phys, order)))
+				break;
+		}
+		if (order == KHO_NR_ORDERS)
+			return false;
+
+		phys = round_down(phys, PAGE_SIZE << order) +
+		       (PAGE_SIZE << order);
+	}
+
+	return true;
+}

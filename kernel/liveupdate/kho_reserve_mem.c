@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * reserve_mem= regions: they are preserved without being asked, and a region
+ * that the next kernel's command line asks for again is where it was.
+ */
+
+#define pr_fmt(fmt) "kho: " fmt
+
+#include <linux/err.h>
+#include <linux/io.h>
+#include <linux/kho/abi/memblock.h>
+#include <linux/libfdt.h>
+#include <linux/memblock.h>
+#include <linux/mm.h>
+#include <linux/unaligned.h>
+
+#include "kho_internal.h"
+
+static unsigned long nr_pages_of(phys_addr_t size)
+{
+	return PHYS_PFN(PAGE_ALIGN(size));
+}
+
+/* The previous kernel's list of regions, or NULL. */
+static const void *__init incoming_fdt(void)
+{
+	phys_addr_t phys;
+	const void *fdt;
+	size_t size;
+
+	if (kho_retrieve_subtree(MEMBLOCK_KHO_SUBTREE, &phys, &size))
+		return NULL;
+
+	if (!PAGE_ALIGNED(phys) || size > PAGE_SIZE ||
+	    size < sizeof(struct fdt_header) ||
+	    !kho_run_preserved(PHYS_PFN(phys), 1))
+		goto err;
+
+	fdt = phys_to_virt(phys);
+	if (fdt_check_header(fdt) || fdt_totalsize(fdt) > size ||
+	    fdt_node_check_compatible(fdt, 0, MEMBLOCK_KHO_COMPATIBLE))
+		goto err;
+
+	return fdt;
+
+err:
+	pr_warn("%s: list of %zu bytes at %pa not understood\n",
+		MEMBLOCK_KHO_SUBTREE, size, &phys);
+	return NULL;
+}
+
+static bool __init read_u64(const void *fdt, int node, const char *name,
+			    u64 *value)
+{
+	const void *data;
+	int len;
+
+	data = fdt_getprop(fdt, node, name, &len);
+	if (!data || len != sizeof(*value))
+		return false;
+
+	*value = get_unaligned((const u64 *)data);
+	return true;
+}
+
+/**
+ * kho_reserve_mem_revive - find a reserve_mem region of the previous kernel
+ * @name: its name
+ * @size: its length in bytes
+ * @align: what its address must be a multiple of
+ *
+ * Context: While reserve_mem= is parsed. The memory is reserved already.
+ * Return: the physical address; 0 when there is no such region, or after one
+ *	   line that says why it cannot be used.
+ */
+phys_addr_t __init kho_reserve_mem_revive(const char *name, phys_addr_t size,
+					  phys_addr_t align)
+{
+	const void *fdt = incoming_fdt();
+	u64 start, old_size;
+	int node;
+
+	if (!fdt)
+		return 0;
+
+	node = fdt_subnode_offset(fdt, 0, name);
+	if (node < 0)
+		return 0;
+
+	if (fdt_node_check_compatible(fdt, node, RESERVE_MEM_KHO_COMPATIBLE) ||
+	    !read_u64(fdt, node, RESERVE_MEM_KHO_START_PROP, &start) ||
+	    !read_u64(fdt, node, RESERVE_MEM_KHO_SIZE_PROP, &old_size)) {
+		pr_warn("reserve_mem %s: handed-over description is malformed\n",
+			name);
+		return 0;
+	}
+
+	if (old_size != size || !IS_ALIGNED(start, align)) {
+		pr_warn("reserve_mem %s: %llu bytes at %#llx were handed over, not %llu aligned to %llu\n",
+			name, old_size, start, (u64)size, (u64)align);
+		return 0;
+	}
+
+	if (!PAGE_ALIGNED(start) ||
+	    !kho_run_preserved(PHYS_PFN(start), nr_pages_of(size))) {
+		pr_warn("reserve_mem %s: %llu bytes at %#llx are not preserved\n",
+			name, old_size, start);
+		return 0;
+	}
+
+	pr_info("reserve_mem %s: %llu bytes at %#llx taken over\n", name,
+		old_size, start);
+	return start;
+}
+
+/* Preserve one region, and list it in the FDT. */
+static int __init preserve_region(const char *name, phys_addr_t start,
+				  phys_addr_t size, void *fdt)
+{
+	unsigned long nr_pages = nr_pages_of(size);
+	struct page *page = pfn_to_page(PHYS_PFN(start));
+	u64 abi_start = start, abi_size = size;
+	int node, err;
+
+	/* A region that was revived is ours now, and goes on being reserved. */
+	if (kho_claim_run(PHYS_PFN(start), nr_pages))
+		kho_claimed(nr_pages);
+
+	err = kho_preserve_pages(page, nr_pages);
+	if (err)
+		goto err;
+
+	node = fdt_add_subnode(fdt, 0, name);
+	if (node < 0) {
+		err = node;
+		goto err_unpreserve;
+	}
+
+	err = fdt_setprop_string(fdt, node, "compatible",
+				 RESERVE_MEM_KHO_COMPATIBLE) ?:
+	      fdt_setprop(fdt, node, RESERVE_MEM_KHO_START_PROP, &abi_start,
+			  sizeof(abi_start)) ?:
+	      fdt_setprop(fdt, node, RESERVE_MEM_KHO_SIZE_PROP, &abi_size,
+			  sizeof(abi_size));
+	if (!err)
+		return 0;
+
+	fdt_del_node(fdt, node);
+err_unpreserve:
+	kho_unpreserve_pages(page, nr_pages);
+err:
+	pr_err("reserve_mem %s will not be handed over: %d\n", name, err);
+	return 0;
+}
+
+static int __init count_region(const char *name, phys_addr_t start,
+			       phys_addr_t size, void *nr)
+{
+	++*(unsigned int *)nr;
+	return 0;
+}
+
+/* Has to be early enough for users of the regions, late enough for KHO. */
+static int __init preserve_reserve_mem(void)
+{
+	const void *old_fdt = incoming_fdt();
+	unsigned int nr = 0;
+	void *fdt;
+	int err;
+
+	if (old_fdt)
+		kho_restore_free((void *)old_fdt);
+
+	reserve_mem_for_each(count_region, &nr);
+	if (!nr || !kho_is_enabled())
+		return 0;
+
+	fdt = kho_alloc_preserve(PAGE_SIZE);
+	if (IS_ERR(fdt)) {
+		err = PTR_ERR(fdt);
+		goto err;
+	}
+
+	err = fdt_create_empty_tree(fdt, PAGE_SIZE) ?:
+	      fdt_setprop_string(fdt, 0, "compatible", MEMBLOCK_KHO_COMPATIBLE);
+	if (err)
+		goto err_free;
+
+	reserve_mem_for_each(preserve_region, fdt);
+
+	err = kho_add_subtree(MEMBLOCK_KHO_SUBTREE, fdt, PAGE_SIZE);
+	if (!err)
+		return 0;
+
+err_free:
+	kho_unpreserve_free(fdt);
+err:
+	pr_err("no reserve_mem region will be handed over: %d\n", err);
+	return 0;
+}
+fs_initcall(preserve_reserve_mem);

@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * vmalloc areas: their pages are preserved as runs, and a chain of pages, each
+ * a struct kho_vmalloc_chunk, lists the runs in the order of the area.
+ */
+
+#define pr_fmt(fmt) "kho: " fmt
+
+#include <linux/err.h>
+#include <linux/export.h>
+#include <linux/io.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+
+#include "kho_internal.h"
+
+static unsigned int vm_order(const struct vm_struct *vm)
+{
+#ifdef CONFIG_HAVE_ARCH_HUGE_VMALLOC
+	return vm->page_order;
+#else
+	return 0;
+#endif
+}
+
+/* Flags of a vmalloc area that can be handed over, and theirs in the ABI. */
+#define VMALLOC_FLAGS	(VM_ALLOC | VM_ALLOW_HUGE_VMAP)
+
+static u16 vmalloc_abi_flags(unsigned long vm_flags)
+{
+	u16 flags = 0;
+
+	if (vm_flags & VM_ALLOC)
+		flags |= KHO_VMALLOC_ALLOC;
+	if (vm_flags & VM_ALLOW_HUGE_VMAP)
+		flags |= KHO_VMALLOC_HUGE_VMAP;
+
+	return flags;
+}
+
+/* Unpreserve the blocks that a chain of chunks lists, and free the chunks. */
+static void unpreserve_chunks(u64 phys, unsigned int order)
+{
+	struct kho_vmalloc_chunk *chunk;
+	unsigned int i;
+
+	while (phys) {
+		chunk = phys_to_virt(phys);
+		for (i = 0; i < KHO_VMALLOC_SLOTS && chunk->phys[i]; i++)
+			kho_unpreserve_pages(pfn_to_page(PHYS_PFN(chunk->phys[i])),
+					     1UL << order);
+
+		phys = chunk->next;
+		kho_unpreserve_free(chunk);
+	}
+}
+
+/**
+ * kho_preserve_vmalloc - preserve a vmalloc area
+ * @ptr: the address that vmalloc() or one of its relatives returned
+ * @preservation: where to describe it; the caller hands this to the next
+ *		  kernel and there to kho_restore_vmalloc()
+ *
+ * The caller goes on owning the area, as with kho_preserve_folio(). What is
+ * allocated to list its pages belongs to @preservation until
+ * kho_unpreserve_vmalloc().
+ *
+ * Context: Process context, after fs_initcall; may sleep.
+ * Return: 0; -EOPNOTSUPP when KHO is off, or the area has flags other than
+ *	   VM_ALLOC and VM_ALLOW_HUGE_VMAP; -EINVAL when @ptr is not a vmalloc
+ *	   area or it has pages in scratch; -ENOMEM. On failure nothing is
+ *	   preserved and @preservation is unchanged.
+ */
+int kho_preserve_vmalloc(void *ptr, struct kho_vmalloc *preservation)
+{
+	struct kho_vmalloc_chunk *chunk = NULL;
+	unsigned int order, slot = 0, i;
+	struct vm_struct *vm;
+	u64 first = 0;
+	int err;
+
+	err = kho_out_not_ready();
+	if (err)
+		return err;
+
+	vm = is_vmalloc_addr(ptr) ? find_vm_area(ptr) : NULL;
+	if (!vm || vm->addr != ptr || !vm->nr_pages)
+		return -EINVAL;
+
+	if (vm->flags & ~VMALLOC_FLAGS)
+		return -EOPNOTSUPP;
+
+	order = vm_order(vm);
+	for (i = 0; i < vm->nr_pages; i += 1U << order) {
+		if (!chunk || slot == KHO_VMALLOC_SLOTS) {
+			struct kho_vmalloc_chunk *next;
+
+			next = kho_alloc_preserve(sizeof(*next));
+			if (IS_ERR(next)) {
+				err = PTR_ERR(next);
+				goto err_undo;
+			}
+
+			if (chunk)
+				chunk->next = virt_to_phys(next);
+			else
+				first = virt_to_phys(next);
+			chunk = next;
+			slot = 0;
+		}
+
+		err = kho_preserve_pages(vm->pages[i], 1UL << order);
+		if (err)
+			goto err_undo;
+
+		chunk->phys[slot++] = page_to_phys(vm->pages[i]);
+	}
+
+	preservation->first = first;
+	preservation->total_pages = vm->nr_pages;
+	preservation->flags = vmalloc_abi_flags(vm->flags);
+	preservation->order = order;
+	return 0;
+
+err_undo:
+	unpreserve_chunks(first, order);
+	return err;
+}
+EXPORT_SYMBOL_GPL(kho_preserve_vmalloc);
+
+/**
+ * kho_unpreserve_vmalloc - take kho_preserve_vmalloc() back
+ * @preservation: what it filled in; is emptied
+ *
+ * The vmalloc area itself stays as it is.
+ *
+ * Context: Process context.
+ */
+void kho_unpreserve_vmalloc(struct kho_vmalloc *preservation)
+{
+	if (kho_out_not_ready())
+		return;
+
+	unpreserve_chunks(preservation->first, preservation->order);
+	*preservation = (struct kho_vmalloc){};
+}
+EXPORT_SYMBOL_GPL(kho_unpreserve_vmalloc);
+
+/* A chunk of a handed-over chain, or NULL when there cannot be one. */
+static const struct kho_vmalloc_chunk *incoming_chunk(u64 phys)
+{
+	if (!PAGE_ALIGNED(phys) || !kho_run_preserved(PHYS_PFN(phys), 1))
+		return NULL;
+
+	return phys_to_virt(phys);
+}
+
+/*
+ * Note the pages of all blocks. The counts are not trusted: each chunk and
+ * each block must be preserved, no chunk but the last may be partly filled,
+ * and all together must be what the descriptor says.
+ */
+static int collect_pages(const struct kho_vmalloc *preservation,
+			 struct page **pages)
+{
+	unsigned int nr = preservation->total_pages;
+	unsigned int step = 1U << preservation->order;
+	const struct kho_vmalloc_chunk *chunk;
+	unsigned int found = 0, slot, i;
+	u64 phys = preservation->first;
+
+	while (found < nr) {
+		chunk = incoming_chunk(phys);
+		if (!chunk)
+			return -EINVAL;
+
+		for (slot = 0; slot < KHO_VMALLOC_SLOTS && found < nr; slot++) {
+			phys = chunk->phys[slot];
+			if (!phys || !PAGE_ALIGNED(phys) || step > nr - found ||
+			    !kho_run_preserved(PHYS_PFN(phys), step))
+				return -EINVAL;
+
+			for (i = 0; i < step; i++)
+				pages[found++] = pfn_to_page(PHYS_PFN(phys) + i);
+		}
+
+		if (found == nr && slot < KHO_VMALLOC_SLOTS && chunk->phys[slot])
+			return -EINVAL;
+
+		phys = chunk->next;
+	}
+
+	return phys ? -EINVAL : 0;
+}
+
+/* The chunks have served: give their pages to this kernel. */
+static void free_chunks(u64 phys)
+{
+	struct kho_vmalloc_chunk *chunk;
+
+	while (phys) {
+		chunk = phys_to_virt(phys);
+		phys = chunk->next;
+		kho_restore_free(chunk);
+	}
+}
+
+/* All or nothing: a page that is listed twice shows only here. */
+static bool restore_pages(struct page **pages, unsigned int nr,
+			  unsigned int step)
+{
+	unsigned int done, i;
+
+	for (done = 0; done < nr; done += step) {
+		if (kho_restore_pages(page_to_phys(pages[done]), step))
+			continue;
+
+		for (i = 0; i < done; i++)
+			__free_page(pages[i]);
+		return false;
+	}
+
+	return true;
+}
+
+/**
+ * kho_restore_vmalloc - map a preserved vmalloc area again
+ * @preservation: what kho_preserve_vmalloc() filled in, in the previous kernel
+ *
+ * The area is at a new address, has the same pages, and is freed with
+ * vfree(). It can be preserved again.
+ *
+ * A descriptor or chain that is not in order changes nothing. When there is
+ * not enough memory for the mapping, the pages are freed.
+ *
+ * Context: Process context; may sleep.
+ * Return: the address, or NULL.
+ */
+void *kho_restore_vmalloc(const struct kho_vmalloc *preservation)
+{
+	unsigned int nr = preservation->total_pages;
+	unsigned int order = preservation->order;
+	unsigned long vm_flags = 0;
+	struct page **pages;
+	void *addr;
+
+	if (!is_kho_boot())
+		return NULL;
+
+	if (!nr || order > MAX_PAGE_ORDER || nr > kho_in.nr_pages ||
+	    preservation->flags & ~(KHO_VMALLOC_ALLOC | KHO_VMALLOC_HUGE_VMAP)) {
+		pr_warn("vmalloc area not restored: descriptor with %u pages of order %u, flags %#x\n",
+			nr, order, preservation->flags);
+		return NULL;
+	}
+
+	pages = kvmalloc_array(nr, sizeof(*pages), GFP_KERNEL);
+	if (!pages)
+		return NULL;
+
+	if (collect_pages(preservation, pages) ||
+	    !restore_pages(pages, nr, 1U << order)) {
+		pr_warn("vmalloc area not restored: its list of %u pages at %#llx is damaged\n",
+			nr, preservation->first);
+		kvfree(pages);
+		return NULL;
+	}
+
+	if (preservation->flags & KHO_VMALLOC_HUGE_VMAP)
+		vm_flags |= VM_ALLOW_HUGE_VMAP;
+
+	free_chunks(preservation->first);
+
+	addr = vmalloc_adopt_pages(pages, nr, order, vm_flags);
+	if (!addr) {
+		while (nr--)
+			__free_page(pages[nr]);
+		kvfree(pages);
+	}
+
+	return addr;
+}
+EXPORT_SYMBOL_GPL(kho_restore_vmalloc);

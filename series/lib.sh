@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# What the scripts in this directory share. Sourced, with set -eu in force.
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+build=$top/build
+linux=$build/linux
+logs=$build/logs
+mkdir -p "$logs"
+
+# One line that says what is wrong and what to do.
+die() {
+	echo "$(basename "$0"): $*" >&2
+	exit 1
+}
+
+# Git in build/linux, whoever runs this and however they have set up git.
+klinux() {
+	GIT_DIR=$linux/.git GIT_WORK_TREE=$linux git -C "$linux" \
+		-c core.hooksPath=/dev/null -c commit.gpgSign=false \
+		-c core.autocrlf=false -c core.quotePath=false "$@"
+}
+
+# The new kernel files of the series: all that is tracked or could be, but for
+# what makes the series.
+new_files() {
+	git -C "$top" ls-files --cached --others --exclude-standard | sort -u |
+		grep -vE '^(\.ci/|\.gitignore$|COPYING$|MAINTAINERS$|Makefile\.patches$|README\.md$|patches/|series/)' |
+		while read -r file; do
+			[ ! -e "$top/$file" ] || echo "$file"
+		done
+}
+
+# Read a patch: commit message, list of new files, diff.
+patch_message() {
+	sed '/^---$/,$d; /^New-file: /d; /^SPDX-License-Identifier: /d' "$1" | sed -e :a -e '/^\n*$/{$d;N;ba' -e '}'
+}
+
+patch_new_files() {
+	sed '/^---$/,$d' "$1" | sed -n 's/^New-file: //p'
+}
+
+patch_diff() {
+	sed '1,/^---$/d' "$1"
+}
+
+# Number of lines that a log had when it was last complete, for the percentage.
+log_size() {
+	cat "$1.size" 2>/dev/null || echo 0
+}
+
+# run NAME WHAT COMMAND...: run a long step with its output in a log, and show
+# how far it is. A failure prints the end of the log, and where it is.
+run() {
+	local name=$1 what=$2 log=$logs/$1.log start=$SECONDS pid now total rc=0
+	shift 2
+
+	total=$(log_size "$log")
+	"$@" > "$log" 2>&1 < /dev/null &
+	pid=$!
+	trap 'kill $pid 2>/dev/null; exit 130' INT TERM
+	while kill -0 $pid 2>/dev/null; do
+		sleep 0.5
+		now=$(wc -l < "$log")
+		if [ -t 1 ]; then
+			printf '\r%-40s %4ds%s ' "$what" $((SECONDS - start)) \
+				"$([ "$total" -lt 10 ] || echo " $((now < total ? now * 100 / total : 99))%")"
+		elif [ $(((SECONDS - start) % 30)) = 29 ]; then
+			echo "$what: $((SECONDS - start)) s, $now lines of log"
+			sleep 1
+		fi
+	done
+	wait $pid || rc=$?
+	trap - INT TERM
+
+	[ ! -t 1 ] || printf '\r\033[K'
+	if [ $rc != 0 ]; then
+		echo "$what: failed; the end of ${log#"$top"/}:" >&2
+		tail -n 20 "$log" | sed 's/^/  /' >&2
+		return $rc
+	fi
+
+	wc -l < "$log" > "$log.size"
+	echo "$what: $((SECONDS - start)) s"
+}

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# What the stages of a test can use. Runs in the guest, under busybox sh.
+
+KHO=/sys/kernel/debug/kho
+PRODUCER=/sys/kernel/debug/kho_producer
+
+# The host takes lines that begin with this word; see vmtest.sh.
+say()
+{
+	echo "khotest: $*"
+}
+
+# check DESCRIPTION COMMAND...: one subtest
+check()
+{
+	local what=$1
+	shift
+	if "$@"; then
+		say "ok $what"
+	else
+		say "not ok $what"
+	fi
+}
+
+# check_eq DESCRIPTION EXPECTED ACTUAL
+check_eq()
+{
+	if [ "$2" = "$3" ]; then
+		say "ok $1"
+	else
+		say "not ok $1: expected '$2', got '$3'"
+	fi
+}
+
+# param NAME: value of a parameter of the kernel command line
+param()
+{
+	tr ' ' '\n' < /proc/cmdline | sed -n "s/^$1=//p" | tail -n 1
+}
+
+# counter NAME: a number from debugfs, as in "counter in/unclaimed_pages"
+counter()
+{
+	cat "$KHO/$1"
+}
+
+# log PATTERN: whether the kernel has logged a line that matches
+log()
+{
+	dmesg | grep -q -- "$1"
+}
+
+no_log()
+{
+	! log "$1"
+}
+
+# meminfo NAME: a value of /proc/meminfo in KiB
+meminfo()
+{
+	awk -v name="$1:" '$1 == name { print $2 }' /proc/meminfo
+}
+
+# producer COMMAND: have the test producer do something
+producer()
+{
+	echo "$1" > $PRODUCER/control
+}
+
+# producer_total FIELD: a number from the last line of its report
+producer_total()
+{
+	sed -n "s/^total .*\<$1 \([0-9]*\).*/\1/p" $PRODUCER/report
+}
+
+# verify_restored: restore what the last kernel left, check all of it
+verify_restored()
+{
+	check "producer restores" producer restore
+	check_eq "no item is damaged" 0 "$(producer_total errors)"
+	check_eq "wrong restores are refused" 0 "$(producer_total guards)"
+	check "something was restored" [ "$(producer_total items)" -gt 20 ]
+}
+
+# load_next STAGE [KERNEL [OPTION...]]: load the kernel for the next stage
+load_next()
+{
+	local cmdline
+	cmdline=$(sed "s/khostage=[0-9]*/khostage=$1/" /proc/cmdline)
+	local kernel=${2:-bzImage}
+	shift
+	[ $# -gt 0 ] && shift
+	kexec -s -l "/boot/$kernel" --initrd=/sys/firmware/initrd \
+		--command-line="$cmdline" "$@"
+}
+
+# boot_next: into what load_next loaded; does not return
+boot_next()
+{
+	say "reboot"
+	kexec -e -x
+	say "not ok kexec -e"
+	finish
+}
+
+# next_stage STAGE [KERNEL]
+next_stage()
+{
+	if ! load_next "$@"; then
+		say "not ok kexec -s -l for stage $1"
+		finish
+	fi
+	boot_next
+}
+
+finish()
+{
+	say "done"
+	poweroff -f
+}
