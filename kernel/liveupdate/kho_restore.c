@@ -64,13 +64,13 @@ static int claim_folio(unsigned long pfn)
  * Order of the next block of a run, or -1 when that is not preserved. The
  * sender may have cut a block where its NUMA nodes met, which may not be where
  * ours do (numa=off): then take the largest block that exists. Nodes do not
- * meet inside of what the page allocator hands out as one, so smaller blocks
- * are as they are, and what has others is not this run.
+ * meet inside of a pageblock, so smaller blocks are never cut, and what has
+ * others is not this run.
  */
 static int run_block_order(unsigned long pfn, unsigned long nr_pages)
 {
 	int order = kho_block_order(pfn, nr_pages);
-	int min_order = min(order, MAX_PAGE_ORDER);
+	int min_order = min_t(int, order, pageblock_order);
 
 	for (; order >= min_order; order--) {
 		if (kho_radix_test_key(&kho_in.tree, kho_key(PFN_PHYS(pfn), order)))

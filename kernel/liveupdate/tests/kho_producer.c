@@ -13,7 +13,8 @@
  *		free		free what was restored
  *	/sys/kernel/debug/kho_producer/report	what the last command did
  *
- * kho_producer.early=1 restores before the other CPUs are up.
+ * kho_producer.early=1 restores before the other CPUs are up, and
+ * kho_producer.straddle=ADDRESS adds a run of pages around that address.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -44,6 +45,7 @@ enum item_kind {
 	ITEM_VMALLOC,
 	ITEM_BLOB,
 	ITEM_RESERVE_MEM,
+	ITEM_STRADDLE,
 };
 
 static const char * const kind_name[] = {
@@ -52,6 +54,7 @@ static const char * const kind_name[] = {
 	[ITEM_VMALLOC] = "vmalloc",
 	[ITEM_BLOB] = "blob",
 	[ITEM_RESERVE_MEM] = "reserve_mem",
+	[ITEM_STRADDLE] = "straddle",
 };
 
 /* Crosses kernels: what has to be known to find and verify an item. */
@@ -88,6 +91,10 @@ static DEFINE_MUTEX(lock);
 static bool early;
 module_param(early, bool, 0444);
 MODULE_PARM_DESC(early, "restore before the other CPUs are up");
+
+static unsigned long straddle;
+module_param(straddle, ulong, 0444);
+MODULE_PARM_DESC(straddle, "physical address to preserve a run of pages around");
 
 static unsigned int run_sizes[] = { 1, 3, 7, 61, 513, 1023 };
 static unsigned int vmalloc_sizes[] = { 1, 5, 700, 1536 };
@@ -148,6 +155,39 @@ static void *alloc_folio(struct item *item)
 	return folio ? folio_address(folio) : NULL;
 }
 
+/* A run around an address, which may be where two nodes meet. */
+#define STRADDLE_PAGES	(2UL << MAX_PAGE_ORDER)
+
+/* Taken early in boot, while it is likely to be free. */
+static void *straddle_addr;
+
+static void *take_straddle(void)
+{
+#if defined(CONFIG_CONTIG_ALLOC) && !defined(MODULE)
+	unsigned long border = PHYS_PFN(straddle);
+	unsigned long start = round_down(border, STRADDLE_PAGES);
+
+	/* Each part lies in one zone. */
+	if (alloc_contig_range(start, border, 0, GFP_KERNEL))
+		return NULL;
+
+	if (!alloc_contig_range(border, start + STRADDLE_PAGES, 0, GFP_KERNEL))
+		return pfn_to_kaddr(start);
+
+	free_contig_range(start, border - start);
+#endif
+	return NULL;
+}
+
+static void *alloc_straddle(struct item *item)
+{
+	void *addr = straddle_addr ?: take_straddle();
+
+	item->nr_pages = STRADDLE_PAGES;
+	straddle_addr = NULL;
+	return addr;
+}
+
 /* Allocate an item, or find it. Its order or nr_pages is set. */
 static void *alloc_item(struct item *item)
 {
@@ -170,6 +210,8 @@ static void *alloc_item(struct item *item)
 			return NULL;
 		item->nr_pages = PHYS_PFN(size);
 		return phys_to_virt(start);
+	case ITEM_STRADDLE:
+		return alloc_straddle(item);
 	}
 
 	return NULL;
@@ -183,6 +225,9 @@ static void free_item(const struct item *item, void *addr, bool ours)
 		break;
 	case ITEM_PAGES:
 		free_pages_exact(addr, item_size(item) + (ours ? PAGE_SIZE : 0));
+		break;
+	case ITEM_STRADDLE:
+		free_pages_exact(addr, item_size(item));
 		break;
 	case ITEM_VMALLOC:
 		vfree(addr);
@@ -206,6 +251,7 @@ static int preserve_item(struct item *item, void *addr)
 	case ITEM_FOLIO:
 		return kho_preserve_folio(virt_to_folio(addr));
 	case ITEM_PAGES:
+	case ITEM_STRADDLE:
 		return kho_preserve_pages(virt_to_page(addr), item->nr_pages);
 	case ITEM_VMALLOC:
 		return kho_preserve_vmalloc(addr, &item->vmalloc);
@@ -221,6 +267,7 @@ static void unpreserve_item(struct item *item, void *addr)
 		kho_unpreserve_folio(virt_to_folio(addr));
 		break;
 	case ITEM_PAGES:
+	case ITEM_STRADDLE:
 		kho_unpreserve_pages(virt_to_page(addr), item->nr_pages);
 		break;
 	case ITEM_VMALLOC:
@@ -249,11 +296,17 @@ static int add_item(u32 kind, u32 order, u64 nr_pages)
 	};
 
 	addr = alloc_item(item);
-	if (IS_ERR_OR_NULL(addr))
-		return addr ? PTR_ERR(addr) : -ENOMEM;
+	err = addr ? PTR_ERR_OR_ZERO(addr) : -ENOMEM;
+	if (err) {
+		pr_err("allocating %s order %u pages %llu: %d\n",
+		       kind_name[kind], item->order, item->nr_pages, err);
+		return err;
+	}
 
 	err = preserve_item(item, addr);
 	if (err) {
+		pr_err("preserving %s order %u pages %llu: %d\n",
+		       kind_name[kind], item->order, item->nr_pages, err);
 		free_item(item, addr, true);
 		return err;
 	}
@@ -271,6 +324,9 @@ static int add_items(void)
 #if defined(CONFIG_CONTIG_ALLOC) && !defined(MODULE)
 	max_order += 2;
 #endif
+	/* First, while nobody has taken pages from there. */
+	if (straddle)
+		err = add_item(ITEM_STRADDLE, 0, 0);
 	for (order = 0; !err && order <= max_order; order++)
 		err = add_item(ITEM_FOLIO, order, 0);
 	for (i = 0; !err && i < ARRAY_SIZE(run_sizes); i++)
@@ -353,8 +409,13 @@ static void expect_refused(const char *what, const void *got)
 
 static bool page_sane(struct page *page, unsigned int refcount)
 {
+	unsigned long pfn = page_to_pfn(page);
+
+	/* Nodes may be interleaved, zones of one node are not. */
 	return page_ref_count(page) == refcount && !PageReserved(page) &&
-	       zone_spans_pfn(page_zone(page), page_to_pfn(page));
+	       zone_spans_pfn(page_zone(page), pfn) &&
+	       pfn >= node_start_pfn(page_to_nid(page)) &&
+	       pfn < node_end_pfn(page_to_nid(page));
 }
 
 static void *restore_folio(const struct item *item)
@@ -442,6 +503,7 @@ static void *restore_item(const struct item *item)
 	case ITEM_FOLIO:
 		return restore_folio(item);
 	case ITEM_PAGES:
+	case ITEM_STRADDLE:
 		return restore_pages(item);
 	case ITEM_VMALLOC:
 		return restore_vmalloc(item);
@@ -620,6 +682,15 @@ static int __init producer_restore_early(void)
 	return 0;
 }
 early_initcall(producer_restore_early);
+
+static int __init producer_take_early(void)
+{
+	/* Fails as long as it is preserved: then it is taken when needed. */
+	if (straddle)
+		straddle_addr = take_straddle();
+	return 0;
+}
+core_initcall(producer_take_early);
 #endif
 
 MODULE_DESCRIPTION("Kexec HandOver test producer");

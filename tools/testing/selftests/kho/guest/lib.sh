@@ -83,16 +83,19 @@ verify_restored()
 	check "something was restored" [ "$(producer_total items)" -gt 20 ]
 }
 
-# load_next STAGE [KERNEL [OPTION...]]: load the kernel for the next stage
+# next_cmdline STAGE: command line for the next stage: ours without the word in
+# REMOVE, and what is in EXTRA
+next_cmdline()
+{
+	echo "$(sed "s/khostage=[0-9]*/khostage=$1/; s/ ${REMOVE:-^} / /" \
+		/proc/cmdline) $EXTRA"
+}
+
+# load_next STAGE [KERNEL]: load the kernel for the next stage
 load_next()
 {
-	local cmdline
-	cmdline=$(sed "s/khostage=[0-9]*/khostage=$1/" /proc/cmdline)
-	local kernel=${2:-bzImage}
-	shift
-	[ $# -gt 0 ] && shift
-	kexec -s -l "/boot/$kernel" --initrd=/sys/firmware/initrd \
-		--command-line="$cmdline" "$@"
+	kexec -s -l "/boot/${2:-bzImage}" --initrd=/sys/firmware/initrd \
+		--command-line="$(next_cmdline "$1")"
 }
 
 # boot_next: into what load_next loaded; does not return
@@ -118,4 +121,31 @@ finish()
 {
 	say "done"
 	poweroff -f
+}
+
+# settle: let what is freed in the background become free
+settle()
+{
+	sync
+	echo 3 > /proc/sys/vm/drop_caches
+	sleep 1
+	echo 3 > /proc/sys/vm/drop_caches
+}
+
+# between VALUE MIN MAX
+between()
+{
+	[ "$1" -ge "$2" ] && [ "$1" -le "$3" ]
+}
+
+# kernel_in_scratch: whether the running kernel lies in a scratch area
+kernel_in_scratch()
+{
+	local text area
+	text=$(sed -n 's/^ *\([0-9a-f]*\)-.*Kernel code$/\1/p' /proc/iomem)
+	while read -r area _; do
+		[ $((0x$text)) -ge $((${area%-*})) ] &&
+			[ $((0x$text)) -le $((${area#*-})) ] && return 0
+	done < $KHO/scratch
+	return 1
 }

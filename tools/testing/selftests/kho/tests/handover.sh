@@ -1,25 +1,77 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # One handover of memory of every kind.
 
+STAGES=2
 APPEND="reserve_mem=64M:4096:khotest"
 
 stage1()
 {
 	check "KHO is on" [ -d $KHO ]
-	check_eq "first kernel of the chain" no "$([ -d $KHO/in ] && echo yes || echo no)"
+	check "the first kernel of a chain has no handover" [ ! -d $KHO/in ]
 	check "producer preserves" producer preserve
-	check "preserved pages are counted" [ "$(counter out/preserved_pages)" -gt \
-		"$(producer_total pages)" ]
-	cat $PRODUCER/report
-	cat $KHO/scratch
+	check "preserved pages are counted" \
+		[ "$(counter out/preserved_pages)" -gt "$(producer_total pages)" ]
+	check "preserved blocks are listed" \
+		[ "$(awk '{ n += $NF } END { print n }' $KHO/out/preserved)" = \
+		  "$(counter out/preserved_pages)" ]
+	check "the producer's blob can be read" \
+		[ "$(wc -c < $KHO/out/sub_fdts/kho-producer)" -gt 1000 ]
+	dump_fdts out
+	EXTRA="khoscratch=$(md5sum < $KHO/scratch | cut -c1-32)"
 	next_stage 2
 }
 
 stage2()
 {
 	check "handed over" [ -d $KHO/in ]
+	check_eq "first handover of the chain" 1 \
+		"$(od -An -tu4 -j69 -N4 $KHO/in/sub_fdts/kexec-metadata | tr -d ' ')"
+	check "this kernel counts on" \
+		[ "$(od -An -tu4 -j69 -N4 $KHO/out/sub_fdts/kexec-metadata | tr -d ' ')" = 2 ]
+	check_eq "scratch areas are the same" "$(param khoscratch)" \
+		"$(md5sum < $KHO/scratch | cut -c1-32)"
+	dump_fdts in
+	check "KASLR put the kernel in scratch" kernel_in_scratch
 	verify_restored
-	cat $PRODUCER/report
+	check_eq "all pages are accounted for" "$(counter in/preserved_pages)" \
+		$(($(counter in/restored_pages) + $(counter in/unclaimed_pages)))
 	check "producer frees" producer free
 	check_eq "nothing is unclaimed" 0 "$(counter in/unclaimed_pages)"
+	check "nothing is listed" [ ! -s $KHO/in/preserved ]
+}
+
+# For host_check: the guest has no dtc.
+dump_fdts()
+{
+	say "fdt $1 $(base64 $KHO/$1/fdt | tr -d '\n')"
+	say "fdt $1-memblock $(base64 $KHO/$1/sub_fdts/memblock | tr -d '\n')"
+}
+
+# dtc can read all FDTs, and they say what they should.
+host_check()
+{
+	local name
+	for name in out in; do
+		has "$1" $name 'compatible = "kho-v4";' preserved-memory-map \
+			'kho-producer {' 'kexec-metadata {' 'memblock {' \
+			preserved-data blob-size &&
+		has "$1" $name-memblock 'compatible = "memblock-v1";' \
+			'khotest {' 'compatible = "reserve-mem-v1";' \
+			'start = ' 'size = ' || return 1
+	done
+}
+
+has()
+{
+	local log=$1 name=$2 want
+	shift 2
+	for want; do
+		dts "$log" "$name" | grep -qF "$want" || return 1
+	done
+}
+
+dts()
+{
+	say "fdt $1 $(base64 $KHO/$1/fdt | tr -d '\n')"
+	say "fdt $1-memblock $(base64 $KHO/$1/sub_fdts/memblock | tr -d '\n')"
 }

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# kho_scratch= in both forms, and what is not one of them.
+
+STAGES=5
+APPEND="kho_scratch=128M,64M,32M"
+
+sizes()
+{
+	awk '{ printf "%s ", $2 / 1024 }' $KHO/scratch
+}
+
+# A kexec hands the areas on, so look at the sizes of fresh ones: without KHO.
+next_fresh()
+{
+	EXTRA="kho=on kho_scratch=$2"
+	kexec -c -l /boot/bzImage --initrd=/sys/firmware/initrd \
+		--command-line="$(next_cmdline "$1")"
+	boot_next
+}
+
+stage1()
+{
+	check_eq "sizes are as asked for" "128 64 32 " "$(sizes)"
+	next_fresh 2 300%
+}
+
+stage2()
+{
+	check "a percentage is taken" no_log 'kho_scratch=.* ignored'
+	check "low scratch holds three times of the kernel" \
+		[ "$(sizes | cut -d' ' -f1)" -ge 48 ]
+	next_fresh 3 12M,banana,3M
+}
+
+stage3()
+{
+	check "a wrong size is named" log 'kho: kho_scratch=12M,banana,3M ignored: expected'
+	check "the default is used" [ -d $KHO ]
+	next_fresh 4 0%
+}
+
+stage4()
+{
+	check "a wrong percentage is named" log 'kho: kho_scratch=0% ignored: expected'
+	check "the default is used" [ -d $KHO ]
+	next_fresh 5 0,0,0
+}
+
+stage5()
+{
+	check "no scratch at all is refused" log 'kho: kho_scratch=0,0,0 ignored: expected'
+	check "the default is used" [ -d $KHO ]
+}
