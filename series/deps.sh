@@ -8,7 +8,7 @@ set -eu
 . "$(dirname "$0")/lib.sh"
 
 packages="bc bison build-essential busybox-static ccache cpio
-	device-tree-compiler flex git kexec-tools libelf-dev libssl-dev
+	device-tree-compiler flex git kexec-tools libelf-dev libssl-dev liburcu-dev
 	qemu-system-x86 rsync xz-utils"
 [ -n "${KSRC:-}" ] || packages="$packages linux-source-6.12"
 

@@ -136,22 +136,23 @@ commit_patch() {
 		commit_env klinux commit-tree "$(klinux write-tree)" -p "$parent"
 }
 
+# Called where set -e does not hold.
 compose() {
 	local head patch
 
 	export GIT_INDEX_FILE=$linux/.git/index.compose
 	rm -f "$GIT_INDEX_FILE"
-	klinux read-tree base
+	klinux read-tree base || return 1
 	head=$(klinux rev-parse base)
 	for patch in "$top"/patches/*.patch; do
-		head=$(commit_patch "$head" "$patch")
+		head=$(commit_patch "$head" "$patch") || return 1
 	done
 	rm -f "$GIT_INDEX_FILE"
 	unset GIT_INDEX_FILE
 
-	klinux reset -q --hard "$head"
-	klinux tag -f composed > /dev/null
-	klinux config kho.composition "$1"
+	klinux reset -q --hard "$head" &&
+		klinux tag -f composed > /dev/null &&
+		klinux config kho.composition "$1"
 }
 
 check_source
@@ -159,7 +160,8 @@ if [ ! -d "$linux/.git" ] || [ "$(klinux config kho.base || true)" != "$(base_id
 	if [ -d "$linux/.git" ] && ! "$top/series/edited.sh"; then
 		die "build/linux has edits; run 'make -f Makefile.patches refresh' first, or remove build/linux"
 	fi
-	run unpack "Unpacking $(basename "$source")" unpack
+	run unpack "Unpacking $(basename "$source")" unpack 2> /dev/null ||
+		die "$source cannot be unpacked; KSRC= takes a 6.12.y directory or tarball; see build/logs/unpack.log"
 	check_tree "$build/linux.new"
 	run base "Committing the base" commit_base
 fi
@@ -170,5 +172,10 @@ if [ "$(klinux config kho.composition || true)" != "$id" ]; then
 	if klinux rev-parse -q --verify composed > /dev/null && ! "$top/series/edited.sh"; then
 		die "build/linux has edits; run 'make -f Makefile.patches refresh' first, or remove build/linux"
 	fi
-	run compose "Composing $(find "$top/patches" -name '*.patch' | wc -l) patches" compose "$id"
+	# What is wrong with a patch is said in one line, the last of the log.
+	run compose "Composing $(find "$top/patches" -name '*.patch' | wc -l) patches" \
+		compose "$id" 2> /dev/null || {
+		tail -n 1 "$logs/compose.log" >&2
+		exit 1
+	}
 fi

@@ -94,39 +94,41 @@ int kho_locate_mem_hole(struct kexec_buf *kbuf,
 }
 
 /**
- * kho_kexec_begin - last look before the kexec reboot
+ * kho_kexec_prepare - last look before the kexec reboot
  * @image: the image that is about to be started
  *
- * From here on the root FDT does not change any more, so that the next kernel
- * does not find it half written. What is preserved is about to be lost when
- * the image carries no handover; then this warns, with the amount.
+ * What is preserved is about to be lost when the image carries no handover;
+ * then this warns, with the amount.
  *
- * Context: kernel_kexec(), with the kexec lock held.
- * Return: 0. Undone by kho_kexec_abort().
+ * Context: kernel_kexec(), with the kexec lock held, while everything runs.
+ * Return: 0.
  */
-int kho_kexec_begin(struct kimage *image)
+int kho_kexec_prepare(struct kimage *image)
 {
 	unsigned long nr_pages;
 
-	if (!kho_is_enabled() || !kho_out.fdt)
+	if (kho_out_not_ready() || image->kho.fdt_phys)
 		return 0;
 
-	mutex_lock(&kho_out.lock);
-
-	nr_pages = atomic_long_read(&kho_out.nr_pages);
-	if (!image->kho.fdt_phys && nr_pages > kho_out.nr_own_pages)
+	nr_pages = atomic_long_read(&kho_out.nr_pages) - kho_out.nr_own_pages;
+	if (nr_pages)
 		pr_warn("the image carries no handover: %lu preserved pages (%lu MiB) will be lost; load it with kexec -s\n",
-			nr_pages - kho_out.nr_own_pages,
-			(nr_pages - kho_out.nr_own_pages) >> (20 - PAGE_SHIFT));
+			nr_pages, nr_pages >> (20 - PAGE_SHIFT));
 
 	return 0;
 }
 
 /**
- * kho_kexec_abort - the reboot did not happen
+ * kho_kexec_freeze - the root FDT must not change any more
+ *
+ * Waits until nobody is in the middle of changing it, so that the next kernel
+ * does not find it half written. Drivers can change it until they have been
+ * shut down.
+ *
+ * Context: kernel_kexec(), after device_shutdown(), with no way back.
  */
-void kho_kexec_abort(void)
+void kho_kexec_freeze(void)
 {
-	if (kho_is_enabled() && kho_out.fdt)
-		mutex_unlock(&kho_out.lock);
+	if (!kho_out_not_ready())
+		mutex_lock(&kho_out.lock);
 }

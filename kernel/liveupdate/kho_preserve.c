@@ -96,7 +96,7 @@ EXPORT_SYMBOL_GPL(kho_preserve_folio);
  * kho_unpreserve_folio - take kho_preserve_folio() back
  * @folio: a folio that was preserved
  *
- * Context: Any.
+ * Context: Process context; may sleep.
  */
 void kho_unpreserve_folio(struct folio *folio)
 {
@@ -206,7 +206,7 @@ EXPORT_SYMBOL_GPL(kho_preserve_pages);
  * @page: the first page
  * @nr_pages: the same number as was given to kho_preserve_pages()
  *
- * Context: Any.
+ * Context: Process context; may sleep.
  */
 void kho_unpreserve_pages(struct page *page, unsigned long nr_pages)
 {
@@ -260,7 +260,7 @@ EXPORT_SYMBOL_GPL(kho_alloc_preserve);
  * kho_unpreserve_free - free what kho_alloc_preserve() allocated
  * @mem: the memory, or NULL or an ERR_PTR(), which are ignored
  *
- * Context: Any.
+ * Context: Process context; may sleep.
  */
 void kho_unpreserve_free(void *mem)
 {

@@ -149,3 +149,10 @@ kernel_in_scratch()
 	done < $KHO/scratch
 	return 1
 }
+
+# free_kib: free memory in KiB, what lies in the CPUs' lists included
+free_kib()
+{
+	awk '$1 == "count:" { n += $2 } END { print n * 4 }' /proc/zoneinfo |
+		{ read -r pcp; echo $((pcp + $(meminfo MemFree))); }
+}

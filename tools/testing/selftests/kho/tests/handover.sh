@@ -17,6 +17,7 @@ stage1()
 	check "the producer's blob can be read" \
 		[ "$(wc -c < $KHO/out/sub_fdts/kho-producer)" -gt 1000 ]
 	dump_fdts out
+	dump 1
 	EXTRA="khoscratch=$(md5sum < $KHO/scratch | cut -c1-32)"
 	next_stage 2
 }
@@ -31,13 +32,27 @@ stage2()
 	check_eq "scratch areas are the same" "$(param khoscratch)" \
 		"$(md5sum < $KHO/scratch | cut -c1-32)"
 	dump_fdts in
+	dump 2
 	check "KASLR put the kernel in scratch" kernel_in_scratch
 	verify_restored
+	sed 's/^/khotest: data 2 item /' $PRODUCER/report
 	check_eq "all pages are accounted for" "$(counter in/preserved_pages)" \
 		$(($(counter in/restored_pages) + $(counter in/unclaimed_pages)))
 	check "producer frees" producer free
 	check_eq "nothing is unclaimed" 0 "$(counter in/unclaimed_pages)"
 	check "nothing is listed" [ ! -s $KHO/in/preserved ]
+}
+
+# For whoever draws a picture from the log: this kernel, the one of STAGE, and
+# the memory that is preserved in it.
+dump()
+{
+	say "data $1 kernel $(uname -rv)"
+	grep -E 'System RAM|Kernel (code|bss)' /proc/iomem |
+		sed "s/^ */khotest: data $1 iomem /"
+	sed "s/^/khotest: data $1 scratch /" $KHO/scratch
+	cat $KHO/*/preserved |
+		sed "s/ order.*//; s/^/khotest: data $1 preserved /"
 }
 
 # For host_check: the guest has no dtc.
