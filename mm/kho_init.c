@@ -8,15 +8,18 @@
  * With CONFIG_DEFERRED_STRUCT_PAGE_INIT most struct pages are not initialized
  * when the page allocator starts. Those of preserved memory wait even longer,
  * until kho_init_pages_late(), so that booting does not take longer the more
- * is preserved. Only what the page allocator looks at when it frees a
+ * is preserved; who restores memory earlier has it initialized then. Only what the page allocator looks at when it frees a
  * neighbour must be valid at once; see kho_noinit_range().
  */
 
+#include <linux/cma.h>
 #include <linux/kho_mm.h>
 #include <linux/memblock.h>
 #include <linux/mm.h>
 #include <linux/page-isolation.h>
 #include <linux/pgalloc_tag.h>
+#include <linux/sched.h>
+#include <linux/xarray.h>
 
 #include "internal.h"
 
@@ -45,13 +48,16 @@ bool __init kho_noinit_range(phys_addr_t *start, phys_addr_t *end)
 	return *start < *end;
 }
 
-/* The zone of @nid that spans @pfn, which memblock knows to be on @nid. */
+/* The zone that @pfn belongs to, NULL when memblock knows no node for it. */
 static struct zone *zone_of_pfn(int nid, unsigned long pfn)
 {
-	struct zone *zone = NODE_DATA(nid)->node_zones;
-	struct zone *end = zone + MAX_NR_ZONES;
+	struct zone *zone, *end;
 
-	for (; zone < end; zone++) {
+	if (!numa_valid_node(nid))
+		return NULL;
+
+	zone = NODE_DATA(nid)->node_zones;
+	for (end = zone + MAX_NR_ZONES; zone < end; zone++) {
 		if (zone_spans_pfn(zone, pfn))
 			return zone;
 	}
@@ -59,32 +65,30 @@ static struct zone *zone_of_pfn(int nid, unsigned long pfn)
 	return NULL;
 }
 
-/**
- * kho_init_pages - initialize struct pages of preserved memory
- * @pfn: the first page
- * @end_pfn: the page after the last
- *
- * Leaves them reserved. The range may cross zones and nodes; it is initialized
- * zone by zone, the zone being looked up once for each.
- *
- * Context: Before memblock is discarded in page_alloc_init_late(). The caller
- *	    owns the pages.
+/*
+ * Initialize struct pages as reserved, zone by zone, the zone being looked up
+ * once for each. The range may cross zones and nodes. Pages that are in no zone
+ * were initialized as a hole by the generic code.
  */
-void __ref kho_init_pages(unsigned long pfn, unsigned long end_pfn)
+static void __ref init_pages(unsigned long pfn, unsigned long end_pfn)
 {
 	unsigned long region_start, region_end, stop_pfn;
 	struct zone *zone;
 	int nid;
 
-	/* The generic code has initialized all pages. */
-	if (!IS_ENABLED(CONFIG_DEFERRED_STRUCT_PAGE_INIT))
-		return;
-
 	while (pfn < end_pfn) {
 		nid = memblock_search_pfn_nid(pfn, &region_start, &region_end);
-		zone = zone_of_pfn(nid, pfn);
-		stop_pfn = min3(end_pfn, region_end, zone_end_pfn(zone));
+		if (nid == NUMA_NO_NODE)
+			region_end = end_pfn;
 
+		zone = zone_of_pfn(nid, pfn);
+		stop_pfn = min(end_pfn, region_end);
+		if (!zone) {
+			pfn = stop_pfn;
+			continue;
+		}
+
+		stop_pfn = min(stop_pfn, zone_end_pfn(zone));
 		for (; pfn < stop_pfn; pfn++) {
 			__init_single_page(pfn_to_page(pfn), pfn,
 					   zone_idx(zone), nid);
@@ -93,20 +97,112 @@ void __ref kho_init_pages(unsigned long pfn, unsigned long end_pfn)
 	}
 }
 
-static void __init init_range_late(unsigned long pfn, unsigned long end_pfn)
+/*
+ * Pageblocks that are preserved as a whole were passed over when pageblocks got
+ * their type. They have no free pages yet.
+ */
+static void init_pageblocks(unsigned long pfn, unsigned long end_pfn)
+{
+	pfn = pageblock_align(pfn);
+	for (; pfn + pageblock_nr_pages <= end_pfn; pfn += pageblock_nr_pages)
+		set_pageblock_migratetype(pfn_to_page(pfn), MIGRATE_MOVABLE);
+}
+
+/* Blocks of MAX_ORDER_NR_PAGES that were initialized before all the others. */
+static DEFINE_XARRAY(early_blocks);
+
+/* Whether the pages of a block were left uninitialized by kho_noinit_range(). */
+static bool __ref block_is_noinit(unsigned long pfn)
+{
+	phys_addr_t phys = PFN_PHYS(pfn);
+	struct memblock_region *region;
+
+	for_each_reserved_mem_region(region) {
+		if (phys < region->base)
+			break;
+		if (phys - region->base < region->size)
+			return memblock_is_reserved_noinit(region);
+	}
+
+	return false;
+}
+
+/**
+ * kho_init_pages_early - initialize struct pages before all the others
+ * @pfn: the first page
+ * @end_pfn: the page after the last
+ *
+ * For who restores memory before kho_init_pages_late(). Who gets a page may
+ * free it, and then its buddies must be valid. So whole blocks of
+ * MAX_ORDER_NR_PAGES are initialized, the first time that any of their pages
+ * is asked for.
+ *
+ * Context: Before memblock is discarded in page_alloc_init_late(), with
+ *	    kho_pages_early_lock() held; may sleep.
+ * Return: 0, or -ENOMEM.
+ */
+int kho_init_pages_early(unsigned long pfn, unsigned long end_pfn)
 {
 	unsigned long block;
+	int err;
 
-	kho_init_pages(pfn, end_pfn);
+	/* The generic code has initialized all pages. */
+	if (!IS_ENABLED(CONFIG_DEFERRED_STRUCT_PAGE_INIT))
+		return 0;
 
-	/*
-	 * A pageblock that is preserved as a whole was passed over when
-	 * pageblocks got their type. It has no free pages yet.
-	 */
-	for (block = pageblock_align(pfn); block + pageblock_nr_pages <= end_pfn;
-	     block += pageblock_nr_pages)
-		set_pageblock_migratetype(pfn_to_page(block), MIGRATE_MOVABLE);
+	pfn = round_down(pfn, MAX_ORDER_NR_PAGES);
+	for (; pfn < end_pfn; pfn += MAX_ORDER_NR_PAGES) {
+		block = pfn / MAX_ORDER_NR_PAGES;
+		if (xa_load(&early_blocks, block) || !block_is_noinit(pfn))
+			continue;
+
+		err = xa_err(xa_store(&early_blocks, block, xa_mk_value(1),
+				      GFP_KERNEL));
+		if (err)
+			return err;
+
+		init_pages(pfn, pfn + MAX_ORDER_NR_PAGES);
+		init_pageblocks(pfn, pfn + MAX_ORDER_NR_PAGES);
+	}
+
+	return 0;
 }
+
+static void __init init_range_late(unsigned long pfn, unsigned long end_pfn)
+{
+	unsigned long stop_pfn;
+
+	for (; pfn < end_pfn; pfn = stop_pfn) {
+		stop_pfn = min(SECTION_ALIGN_UP(pfn + 1), end_pfn);
+		init_pages(pfn, stop_pfn);
+		cond_resched();
+	}
+}
+
+static void __init init_pageblocks_late(unsigned long pfn, unsigned long end_pfn)
+{
+	init_pageblocks(pfn, end_pfn);
+	cond_resched();
+}
+
+/* Show scratch as what it is: memory for movable pages, like CMA areas. */
+static int __init account_scratch(void)
+{
+	unsigned long pfn, end_pfn;
+	unsigned int i;
+
+	for (i = 0; i < kho_scratch_cnt; i++) {
+		pfn = pageblock_start_pfn(PHYS_PFN(kho_scratch[i].addr));
+		end_pfn = PHYS_PFN(kho_scratch[i].addr + kho_scratch[i].size);
+		for (; pfn < end_pfn; pfn += pageblock_nr_pages) {
+			page_zone(pfn_to_page(pfn))->cma_pages += pageblock_nr_pages;
+			totalcma_pages += pageblock_nr_pages;
+		}
+	}
+
+	return 0;
+}
+core_initcall(account_scratch);
 
 /**
  * kho_init_pages_late - initialize what is preserved and not yet restored
@@ -119,9 +215,12 @@ void __init kho_init_pages_late(void)
 	if (!kho_preserved_begin())
 		return;
 
-	if (IS_ENABLED(CONFIG_DEFERRED_STRUCT_PAGE_INIT))
+	if (IS_ENABLED(CONFIG_DEFERRED_STRUCT_PAGE_INIT)) {
 		kho_preserved_for_each(init_range_late);
+		kho_preserved_for_each(init_pageblocks_late);
+	}
 
+	xa_destroy(&early_blocks);
 	kho_preserved_end();
 }
 

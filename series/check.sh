@@ -52,9 +52,7 @@ script sources "Wrong kernel sources are refused" "$top/series/check-sources.sh"
 script refresh "Composing, editing, refreshing, composing again" \
 	"$top/series/check-refresh.sh"
 script memblock "The kernel's own tests of memblock" \
-	sh -c "make -C '$linux/tools/testing/memblock' O= clean all NUMA=1 &&
-		'$linux/tools/testing/memblock/main' -v; rc=\$?
-		make -C '$linux/tools/testing/memblock' clean; exit \$rc"
+	"$top/series/check-memblock.sh"
 
 vmtest x86_64 "In QEMU"
 if "$top/series/kernel.sh" x86_64-nodeferred CONFIG_DEFERRED_STRUCT_PAGE_INIT=n; then

@@ -25,12 +25,15 @@ struct kho_radix_node;
 /**
  * struct kho_radix_tree - handle of a persistent set of unsigned long keys
  * @root: the root table
+ * @alloc_node: allocates a zeroed page for a node, or returns NULL; when it is
+ *		NULL itself, a page from the page allocator will do
  *
  * The handle belongs to one kernel. What crosses kernels are the nodes: the
  * physical address of @root is all that the next kernel needs.
  */
 struct kho_radix_tree {
 	struct kho_radix_node *root;
+	void *(*alloc_node)(void);
 };
 
 /**

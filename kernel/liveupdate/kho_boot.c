@@ -161,18 +161,20 @@ static int __init check_incoming_fdt(phys_addr_t phys, u64 len)
 /* Check the scratch areas, and have memblock allocate from nowhere else. */
 static int __init enter_scratch(phys_addr_t phys, u64 len)
 {
-	unsigned int nr_areas = len / sizeof(struct kho_scratch);
 	struct kho_scratch *areas;
+	unsigned int nr_areas;
 	int err;
 
-	if (!len || len % sizeof(*areas) ||
-	    nr_areas > MAX_NUMNODES + 2 || !IS_ALIGNED(phys, sizeof(u64)) ||
-	    !memblock_is_region_memory(phys, len)) {
+	if (!len || len > KHO_SCRATCH_LEN_MAX || len % sizeof(*areas) ||
+	    !IS_ALIGNED(phys, sizeof(u64)) ||
+	    !memblock_is_region_memory(phys, len) ||
+	    memblock_is_region_reserved(phys, len)) {
 		pr_err("handover refused: no scratch array of %llu bytes at %pa\n",
 		       len, &phys);
 		return -EINVAL;
 	}
 
+	nr_areas = len / sizeof(*areas);
 	areas = early_memremap(phys, len);
 	if (!areas) {
 		pr_err("handover refused: cannot map scratch array at %pa\n",
@@ -201,7 +203,13 @@ static int __init enter_scratch(phys_addr_t phys, u64 len)
 	}
 
 	/* Until kho_scratch_adopt() has its own copy. */
-	memblock_reserve(phys, len);
+	err = memblock_reserve(phys, len);
+	if (err) {
+		pr_err("handover refused: cannot reserve the scratch array\n");
+		kho_scratch_unmark(areas, nr_areas);
+		goto out;
+	}
+
 	memblock_set_kho_scratch_only();
 	incoming.scratch = phys;
 	incoming.nr_scratch = nr_areas;
@@ -243,22 +251,35 @@ void __init kho_populate(phys_addr_t fdt_phys, u64 fdt_len,
 		incoming.fdt = 0;
 }
 
-/* Node callback: may a node be at @phys? */
-static int __init check_node(phys_addr_t phys, void *unused)
+/*
+ * May a node be at @phys? If so reserve it. A node that is reserved already is
+ * one that was visited before, or is not a node at all but the running image.
+ */
+static int __init reserve_node(phys_addr_t phys, void *unused)
 {
 	if (!PAGE_ALIGNED(phys) || !memblock_is_memory(phys) ||
-	    memblock_is_kho_scratch_memory(phys) ||
-	    memblock_is_region_reserved(phys, PAGE_SIZE)) {
+	    memblock_is_kho_scratch_memory(phys) || memblock_is_reserved(phys)) {
 		pr_err("handover refused: no tree node can be at %pa\n", &phys);
 		return -EINVAL;
 	}
 
-	/* Each node is a page of its own, or tables share nodes. */
-	if (++incoming.nr_nodes > PHYS_PFN(memblock_phys_mem_size())) {
-		pr_err("handover refused: tree has more nodes than RAM has pages\n");
-		return -EINVAL;
+	if (memblock_reserve(phys, PAGE_SIZE)) {
+		pr_err("handover refused: no memory to reserve tree nodes\n");
+		return -ENOMEM;
 	}
 
+	incoming.nr_nodes++;
+	return 0;
+}
+
+/* The same walk again, as far as the first one came. */
+static int __init unreserve_node(phys_addr_t phys, void *unused)
+{
+	if (!incoming.nr_nodes)
+		return -ECANCELED;
+
+	memblock_phys_free(phys, PAGE_SIZE);
+	incoming.nr_nodes--;
 	return 0;
 }
 
@@ -273,10 +294,17 @@ static int __init check_key(unsigned long key, void *unused)
 
 static const struct kho_radix_walk_cb check_cb __initconst = {
 	.leaf = check_key,
-	.node = check_node,
+	.node = reserve_node,
 };
 
-/* Check what the keys stand for, in order of addresses; count the pages. */
+static const struct kho_radix_walk_cb undo_cb __initconst = {
+	.node = unreserve_node,
+};
+
+/*
+ * Check what the keys stand for, in order of addresses; count the pages. The
+ * nodes are reserved by now, so that no block can contain one.
+ */
 static int __init check_blocks(void)
 {
 	phys_addr_t start, end, prev_end = 0;
@@ -313,29 +341,6 @@ static int __init check_blocks(void)
 	return 0;
 }
 
-static int __init check_node_apart(phys_addr_t phys, void *unused)
-{
-	if (!kho_range_covered(&kho_in.tree, phys, PAGE_SIZE))
-		return 0;
-
-	pr_err("handover refused: tree node at %pa lies in a preserved block\n",
-	       &phys);
-	return -EINVAL;
-}
-
-static const struct kho_radix_walk_cb check_apart_cb __initconst = {
-	.node = check_node_apart,
-};
-
-static int __init reserve_node(phys_addr_t phys, void *unused)
-{
-	return memblock_reserve(phys, PAGE_SIZE);
-}
-
-static const struct kho_radix_walk_cb reserve_cb __initconst = {
-	.node = reserve_node,
-};
-
 static int __init reserve_ranges(void)
 {
 	phys_addr_t start, end;
@@ -346,11 +351,23 @@ static int __init reserve_ranges(void)
 		err = memblock_reserve(start, end - start);
 		if (!err && kho_noinit_range(&start, &end))
 			err = memblock_reserved_mark_noinit(start, end - start);
-		if (err)
+		if (err) {
+			pr_err("handover refused: no memory to reserve %lu pages\n",
+			       kho_in.nr_pages);
 			return err;
+		}
 	}
 
-	return kho_radix_walk_tree(&kho_in.tree, &reserve_cb, NULL);
+	return 0;
+}
+
+static void __init unreserve_ranges(void)
+{
+	phys_addr_t start, end;
+
+	kho_range_iter_init(&range_iter, &kho_in.tree);
+	while (kho_range_iter_next(&range_iter, &start, &end))
+		memblock_phys_free(start, end - start);
 }
 
 static int __init check_and_reserve(void)
@@ -365,29 +382,30 @@ static int __init check_and_reserve(void)
 		return err;
 	}
 
-	/* Of the root only the address is known: may it be a node at all? */
-	err = check_node(incoming.root, NULL);
-	if (err)
-		return err;
+	/* Of the root only the address is known, and phys_to_virt() wants RAM. */
+	if (!memblock_is_memory(incoming.root)) {
+		pr_err("handover refused: tree root at %pa is not in RAM\n",
+		       &incoming.root);
+		return -EINVAL;
+	}
 
 	kho_radix_init_tree(&kho_in.tree, phys_to_virt(incoming.root));
-	incoming.nr_nodes = 0;
 	err = kho_radix_walk_tree(&kho_in.tree, &check_cb, NULL) ?:
-	      check_blocks() ?:
-	      kho_radix_walk_tree(&kho_in.tree, &check_apart_cb, NULL);
+	      check_blocks();
 	if (err)
-		return err;
+		goto err_nodes;
 
-	/*
-	 * There is no way back from here that would not lose what is reserved
-	 * by then, and none is needed: memblock has grown its arrays in
-	 * scratch before, or it cannot boot this machine anyway.
-	 */
-	if (reserve_ranges())
-		panic("kho: no memory to reserve %lu preserved pages\n",
-		      kho_in.nr_pages);
+	err = reserve_ranges();
+	if (err)
+		goto err_ranges;
 
 	return 0;
+
+err_ranges:
+	unreserve_ranges();
+err_nodes:
+	kho_radix_walk_tree(&kho_in.tree, &undo_cb, NULL);
+	return err;
 }
 
 /**
@@ -466,6 +484,16 @@ static DEFINE_MUTEX(early_lock);
 static bool pages_ready;
 
 /**
+ * kho_pages_ready - whether kho_init_pages_late() is through
+ *
+ * Return: true when nobody but who restores blocks reads the incoming tree.
+ */
+bool kho_pages_ready(void)
+{
+	return smp_load_acquire(&pages_ready);
+}
+
+/**
  * kho_pages_early_lock - begin to restore blocks
  *
  * Return: true when the caller has to initialize the struct pages of what it
@@ -473,7 +501,7 @@ static bool pages_ready;
  */
 bool kho_pages_early_lock(void)
 {
-	if (smp_load_acquire(&pages_ready))
+	if (kho_pages_ready())
 		return false;
 
 	mutex_lock(&early_lock);
@@ -533,4 +561,7 @@ void __init kho_preserved_end(void)
 {
 	smp_store_release(&pages_ready, true);
 	mutex_unlock(&early_lock);
+
+	/* Maybe all was claimed before. */
+	kho_claimed(0);
 }

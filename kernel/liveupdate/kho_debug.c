@@ -14,7 +14,7 @@
 
 #include "kho_internal.h"
 
-static DEFINE_MTREE(tracked);
+static struct maple_tree tracked = MTREE_INIT(tracked, MT_FLAGS_USE_RCU);
 
 /**
  * kho_debug_track - note a block that is about to be preserved
@@ -28,22 +28,29 @@ static DEFINE_MTREE(tracked);
 int kho_debug_track(unsigned long pfn, unsigned int order)
 {
 	unsigned long last = pfn + (1UL << order) - 1;
-	unsigned long index = pfn;
+	MA_STATE(mas, &tracked, pfn, pfn);
 	void *entry;
 	int err;
 
-	err = mtree_insert_range(&tracked, pfn, last, xa_mk_value(order),
-				 GFP_KERNEL);
-	if (err != -EEXIST)
-		return err;
+	do {
+		err = mtree_insert_range(&tracked, pfn, last,
+					 xa_mk_value(order), GFP_KERNEL);
+		if (err != -EEXIST)
+			return err;
+
+		rcu_read_lock();
+		mas_set(&mas, pfn);
+		entry = mas_find(&mas, last);
+		rcu_read_unlock();
+		/* Gone again: somebody unpreserves it at the same time. */
+	} while (!entry);
 
 	/* Aligned blocks of one order are the same or do not overlap. */
-	entry = mt_find(&tracked, &index, last);
 	if (entry == xa_mk_value(order))
 		return 0;
 
 	WARN(1, "kho: pages %#lx to %#lx overlap a preserved block of order %lu\n",
-	     pfn, last, entry ? xa_to_value(entry) : 0);
+	     pfn, last, xa_to_value(entry));
 	return -EEXIST;
 }
 

@@ -36,6 +36,9 @@ struct blob_file {
 static struct dentry *out_sub_fdts;
 static LIST_HEAD(out_blobs);
 
+/* Protects the two above. Removing a file waits for its readers. */
+static DEFINE_MUTEX(blobs_lock);
+
 static struct blob_file *add_blob(struct dentry *dir, const char *name,
 				  void *data, size_t size)
 {
@@ -52,20 +55,9 @@ static struct blob_file *add_blob(struct dentry *dir, const char *name,
 	return file;
 }
 
-/**
- * kho_debugfs_add_subtree - show a blob of the outgoing handover
- * @name: its name
- * @blob: its data
- * @size: its length in bytes
- *
- * Context: kho_out.lock is held. Before debugfs is there this does nothing.
- */
-void kho_debugfs_add_subtree(const char *name, void *blob, size_t size)
+static void add_out_blob(const char *name, void *blob, size_t size)
 {
 	struct blob_file *file;
-
-	if (!out_sub_fdts)
-		return;
 
 	file = add_blob(out_sub_fdts, name, blob, size);
 	if (file)
@@ -73,17 +65,33 @@ void kho_debugfs_add_subtree(const char *name, void *blob, size_t size)
 }
 
 /**
- * kho_debugfs_remove_subtree - hide what kho_debugfs_add_subtree() showed
+ * kho_debugfs_add_subtree - show a blob of the outgoing handover
  * @name: its name
+ * @blob: its data
+ * @size: its length in bytes
  *
- * Context: kho_out.lock is held.
+ * Before debugfs is there this does nothing.
  */
-void kho_debugfs_remove_subtree(const char *name)
+void kho_debugfs_add_subtree(const char *name, void *blob, size_t size)
+{
+	guard(mutex)(&blobs_lock);
+
+	if (out_sub_fdts)
+		add_out_blob(name, blob, size);
+}
+
+/**
+ * kho_debugfs_remove_subtree - hide what kho_debugfs_add_subtree() showed
+ * @blob: its data
+ */
+void kho_debugfs_remove_subtree(const void *blob)
 {
 	struct blob_file *file, *next;
 
+	guard(mutex)(&blobs_lock);
+
 	list_for_each_entry_safe(file, next, &out_blobs, list) {
-		if (strcmp(file->name, name))
+		if (file->blob.data != blob)
 			continue;
 
 		list_del(&file->list);
@@ -230,8 +238,6 @@ static void __init create_out(struct dentry *root)
 	u64 phys, size;
 	int node;
 
-	guard(mutex)(&kho_out.lock);
-
 	add_blob(dir, "fdt", kho_out.fdt, PAGE_SIZE);
 	debugfs_create_file("preserved", 0400, dir, &kho_out.tree,
 			    &preserved_fops);
@@ -239,11 +245,13 @@ static void __init create_out(struct dentry *root)
 				   &kho_out.nr_pages, &counter_fops);
 
 	/* Those that were registered before debugfs was there. */
+	guard(mutex)(&blobs_lock);
+	guard(mutex)(&kho_out.lock);
 	out_sub_fdts = debugfs_create_dir("sub_fdts", dir);
 	fdt_for_each_subnode(node, kho_out.fdt, 0) {
 		if (subtree_blob(kho_out.fdt, node, &phys, &size))
-			kho_debugfs_add_subtree(fdt_get_name(kho_out.fdt, node, NULL),
-						phys_to_virt(phys), size);
+			add_out_blob(fdt_get_name(kho_out.fdt, node, NULL),
+				     phys_to_virt(phys), size);
 	}
 }
 

@@ -11,6 +11,7 @@
 #include <linux/export.h>
 #include <linux/io.h>
 #include <linux/libfdt.h>
+#include <linux/mm.h>
 #include <linux/unaligned.h>
 
 #include "kho_internal.h"
@@ -51,6 +52,26 @@ static int fill_subtree(void *fdt, int node, u64 phys, u64 size)
 			   sizeof(size));
 }
 
+static int add_to_fdt(const char *name, u64 phys, u64 size)
+{
+	int node, err;
+
+	guard(mutex)(&kho_out.lock);
+
+	if (kho_out.frozen)
+		return -EBUSY;
+
+	node = fdt_add_subnode(kho_out.fdt, 0, name);
+	if (node < 0)
+		return fdt_errno(node);
+
+	err = fill_subtree(kho_out.fdt, node, phys, size);
+	if (err)
+		fdt_del_node(kho_out.fdt, node);
+
+	return fdt_errno(err);
+}
+
 /**
  * kho_add_subtree - register a blob under a name
  * @name: what the next kernel looks for with kho_retrieve_subtree(); printable
@@ -65,36 +86,54 @@ static int fill_subtree(void *fdt, int node, u64 phys, u64 size)
  *
  * Context: Process context, after fs_initcall; may sleep.
  * Return: 0; -EOPNOTSUPP when KHO is off; -EINVAL when @name or @size is
- *	   empty or @name has other characters; -EEXIST when @name is taken;
- *	   -ENOSPC when the root FDT is full. On failure nothing has changed.
+ *	   empty, @name has other characters, or @blob is not in the direct
+ *	   map; -EEXIST when @name is taken; -ENOSPC when the root FDT is full;
+ *	   -EBUSY when the kexec reboot has begun. On failure nothing has
+ *	   changed.
  */
 int kho_add_subtree(const char *name, void *blob, size_t size)
 {
-	int node, err;
+	int err;
 
 	err = kho_out_not_ready();
 	if (err)
 		return err;
 
-	if (!size || !subtree_name_valid(name))
+	if (!size || !subtree_name_valid(name) || !virt_addr_valid(blob))
 		return -EINVAL;
+
+	err = add_to_fdt(name, virt_to_phys(blob), size);
+	if (!err)
+		kho_debugfs_add_subtree(name, blob, size);
+
+	return err;
+}
+EXPORT_SYMBOL_GPL(kho_add_subtree);
+
+/* False when there is no subtree with this blob. */
+static bool remove_from_fdt(u64 phys)
+{
+	const void *data;
+	int node, len;
 
 	guard(mutex)(&kho_out.lock);
 
-	node = fdt_add_subnode(kho_out.fdt, 0, name);
-	if (node < 0)
-		return fdt_errno(node);
+	/* Too late: the next kernel gets it. */
+	if (kho_out.frozen)
+		return true;
 
-	err = fill_subtree(kho_out.fdt, node, virt_to_phys(blob), size);
-	if (err) {
+	fdt_for_each_subnode(node, kho_out.fdt, 0) {
+		data = fdt_getprop(kho_out.fdt, node, KHO_FDT_SUBTREE_DATA_PROP,
+				   &len);
+		if (!data || len != sizeof(phys) || memcmp(data, &phys, len))
+			continue;
+
 		fdt_del_node(kho_out.fdt, node);
-		return fdt_errno(err);
+		return true;
 	}
 
-	kho_debugfs_add_subtree(name, blob, size);
-	return 0;
+	return false;
 }
-EXPORT_SYMBOL_GPL(kho_add_subtree);
 
 /**
  * kho_remove_subtree - take kho_add_subtree() back
@@ -104,27 +143,12 @@ EXPORT_SYMBOL_GPL(kho_add_subtree);
  */
 void kho_remove_subtree(void *blob)
 {
-	u64 phys = virt_to_phys(blob);
-	const void *data;
-	int node, len;
-
 	if (kho_out_not_ready())
 		return;
 
-	guard(mutex)(&kho_out.lock);
-
-	fdt_for_each_subnode(node, kho_out.fdt, 0) {
-		data = fdt_getprop(kho_out.fdt, node, KHO_FDT_SUBTREE_DATA_PROP,
-				   &len);
-		if (!data || len != sizeof(phys) || memcmp(data, &phys, len))
-			continue;
-
-		kho_debugfs_remove_subtree(fdt_get_name(kho_out.fdt, node, NULL));
-		fdt_del_node(kho_out.fdt, node);
-		return;
-	}
-
-	WARN_ONCE(1, "kho: no subtree with the blob at %#llx\n", phys);
+	WARN_ONCE(!remove_from_fdt(virt_to_phys(blob)),
+		  "kho: no subtree with the blob at %pS\n", blob);
+	kho_debugfs_remove_subtree(blob);
 }
 EXPORT_SYMBOL_GPL(kho_remove_subtree);
 

@@ -107,7 +107,8 @@ bool kho_range_covered(const struct kho_radix_tree *tree, phys_addr_t phys,
  * struct kho_out - what is handed to the next kernel
  * @tree: what is preserved; root is NULL until KHO is ready to preserve
  * @fdt: the root FDT
- * @lock: protects @fdt; held from the moment on that a reboot relies on it
+ * @lock: protects @fdt and @frozen
+ * @frozen: the reboot relies on @fdt, which must not change any more
  * @nr_pages: number of pages in @tree
  * @nr_own_pages: those of them that nobody but KHO needs
  */
@@ -115,6 +116,7 @@ struct kho_out {
 	struct kho_radix_tree tree;
 	void *fdt;
 	struct mutex lock;
+	bool frozen;
 	atomic_long_t nr_pages;
 	unsigned long nr_own_pages;
 };
@@ -139,17 +141,19 @@ extern struct kho_in kho_in;
 
 /* kho_preserve.c */
 int kho_out_not_ready(void);
+bool kho_preservable(unsigned long pfn, unsigned long nr_pages);
+struct folio *kho_alloc_folio(unsigned int order);
 
 /* kho_fdt.c */
 int kho_fdt_init(void);
 
 /* kho_boot.c */
 extern bool kho_enable;
+bool kho_pages_ready(void);
 bool kho_pages_early_lock(void);
 void kho_pages_early_unlock(bool early);
 
 /* kho_scratch.c */
-extern struct kho_scratch *kho_scratch;
 int kho_scratch_check(const struct kho_scratch *areas, unsigned int nr_areas);
 int kho_scratch_mark(const struct kho_scratch *areas, unsigned int nr_areas);
 void kho_scratch_unmark(const struct kho_scratch *areas, unsigned int nr_areas);
@@ -165,14 +169,14 @@ void kho_claimed(unsigned long nr_pages);
 /* kho_debugfs.c */
 #ifdef CONFIG_KEXEC_HANDOVER_DEBUGFS
 void kho_debugfs_add_subtree(const char *name, void *blob, size_t size);
-void kho_debugfs_remove_subtree(const char *name);
+void kho_debugfs_remove_subtree(const void *blob);
 #else
 static inline void kho_debugfs_add_subtree(const char *name, void *blob,
 					   size_t size)
 {
 }
 
-static inline void kho_debugfs_remove_subtree(const char *name) {}
+static inline void kho_debugfs_remove_subtree(const void *blob) {}
 #endif
 
 /* kho_debug.c */

@@ -129,6 +129,7 @@ int kho_kexec_prepare(struct kimage *image)
  */
 void kho_kexec_freeze(void)
 {
-	if (!kho_out_not_ready())
-		mutex_lock(&kho_out.lock);
+	mutex_lock(&kho_out.lock);
+	kho_out.frozen = true;
+	mutex_unlock(&kho_out.lock);
 }

@@ -12,6 +12,7 @@
 
 #include <linux/err.h>
 #include <linux/export.h>
+#include <linux/list.h>
 #include <linux/mm.h>
 
 #include "kho_internal.h"
@@ -31,6 +32,64 @@ int kho_out_not_ready(void)
 		return -EOPNOTSUPP;
 
 	return 0;
+}
+
+/**
+ * kho_preservable - whether a range can be preserved at all
+ * @pfn: its first page
+ * @nr_pages: number of pages
+ *
+ * Not what lies in scratch, nor what the next kernel does not know to be RAM
+ * when it boots: hotplugged memory and that of devices.
+ *
+ * Return: true when it can.
+ */
+bool kho_preservable(unsigned long pfn, unsigned long nr_pages)
+{
+	unsigned long end_pfn = pfn + nr_pages;
+
+	if (__kho_scratch_overlap(PFN_PHYS(pfn), PFN_PHYS(nr_pages)))
+		return false;
+
+	for (; pfn < end_pfn; pfn = SECTION_ALIGN_UP(pfn + 1)) {
+		if (!early_section(__pfn_to_section(pfn)))
+			return false;
+	}
+
+	return !is_zone_device_page(pfn_to_page(end_pfn - 1));
+}
+
+/* How often to try again when memory that was allocated is not preservable. */
+#define ALLOC_RETRIES	64
+
+/**
+ * kho_alloc_folio - allocate a folio that can be preserved
+ * @order: its order
+ *
+ * Context: Process context; may sleep.
+ * Return: the folio, zeroed; or NULL.
+ */
+struct folio *kho_alloc_folio(unsigned int order)
+{
+	struct folio *folio, *other, *next;
+	unsigned int tries = 0;
+	LIST_HEAD(useless);
+
+	/* What does not serve is kept until something else was found. */
+	while ((folio = folio_alloc(GFP_KERNEL | __GFP_ZERO, order))) {
+		if (likely(kho_preservable(folio_pfn(folio), 1UL << order)))
+			break;
+		list_add(&folio->lru, &useless);
+		if (++tries > ALLOC_RETRIES) {
+			folio = NULL;
+			break;
+		}
+	}
+
+	list_for_each_entry_safe(other, next, &useless, lru)
+		folio_put(other);
+
+	return folio;
 }
 
 static int preserve_block(unsigned long pfn, unsigned int order, bool *added)
@@ -72,7 +131,7 @@ static void unpreserve_block(unsigned long pfn, unsigned int order)
  * Context: Process context, after fs_initcall; may sleep. Any number of
  *	    threads at once.
  * Return: 0; -EOPNOTSUPP when KHO is off; -EINVAL when the folio lies in
- *	   scratch; -ENOMEM; -EEXIST when another preserved block overlaps,
+ *	   scratch, or in hotplugged or device memory; -ENOMEM; -EEXIST when another preserved block overlaps,
  *	   which only CONFIG_KEXEC_HANDOVER_DEBUG looks for.
  */
 int kho_preserve_folio(struct folio *folio)
@@ -85,7 +144,7 @@ int kho_preserve_folio(struct folio *folio)
 	if (err)
 		return err;
 
-	if (__kho_scratch_overlap(PFN_PHYS(pfn), folio_size(folio)))
+	if (!kho_preservable(pfn, folio_nr_pages(folio)))
 		return -EINVAL;
 
 	return preserve_block(pfn, folio_order(folio), &added);
@@ -139,15 +198,25 @@ static unsigned int run_block_order(unsigned long pfn, unsigned long nr_pages)
 	return order;
 }
 
-/* Unpreserve the blocks below @stop_pfn of a run of @nr_pages at @pfn. */
-static void unpreserve_run(unsigned long pfn, unsigned long nr_pages,
-			   unsigned long stop_pfn)
-{
-	unsigned int order;
+/*
+ * Blocks of a run that somebody else has preserved already are noted up to this
+ * number. No run has as many unless it crosses dozens of nodes.
+ */
+#define MAX_NOTED_BLOCKS	256
 
-	while (pfn < stop_pfn) {
+/*
+ * Unpreserve the blocks below @stop_pfn of a run of @nr_pages at @pfn, but for
+ * those whose number is set in @keep.
+ */
+static void unpreserve_run(unsigned long pfn, unsigned long nr_pages,
+			   unsigned long stop_pfn, const unsigned long *keep)
+{
+	unsigned int order, nr = 0;
+
+	for (; pfn < stop_pfn; nr++) {
 		order = run_block_order(pfn, nr_pages);
-		unpreserve_block(pfn, order);
+		if (!keep || nr >= MAX_NOTED_BLOCKS || !test_bit(nr, keep))
+			unpreserve_block(pfn, order);
 		pfn += 1UL << order;
 		nr_pages -= 1UL << order;
 	}
@@ -166,14 +235,15 @@ static void unpreserve_run(unsigned long pfn, unsigned long nr_pages,
  * Context: Process context, after fs_initcall; may sleep. Any number of
  *	    threads at once.
  * Return: 0; -EOPNOTSUPP when KHO is off; -EINVAL when @nr_pages is 0 or a
- *	   page lies in scratch; -ENOMEM; -EEXIST as in kho_preserve_folio().
+ *	   page lies where it cannot be preserved; -ENOMEM; -EEXIST as in kho_preserve_folio().
  *	   On failure nothing of the run is preserved.
  */
 int kho_preserve_pages(struct page *page, unsigned long nr_pages)
 {
+	DECLARE_BITMAP(keep, MAX_NOTED_BLOCKS) = {};
 	unsigned long start_pfn = page_to_pfn(page);
 	unsigned long pfn = start_pfn, left = nr_pages;
-	unsigned int order;
+	unsigned int order, nr = 0;
 	bool added;
 	int err;
 
@@ -182,16 +252,18 @@ int kho_preserve_pages(struct page *page, unsigned long nr_pages)
 		return err;
 
 	if (!nr_pages || nr_pages > PHYS_PFN(PHYS_ADDR_MAX) - start_pfn ||
-	    __kho_scratch_overlap(PFN_PHYS(pfn), nr_pages << PAGE_SHIFT))
+	    !kho_preservable(pfn, nr_pages))
 		return -EINVAL;
 
-	while (left) {
+	for (; left; nr++) {
 		order = run_block_order(pfn, left);
 		err = preserve_block(pfn, order, &added);
 		if (err) {
-			unpreserve_run(start_pfn, nr_pages, pfn);
+			unpreserve_run(start_pfn, nr_pages, pfn, keep);
 			return err;
 		}
+		if (!added && nr < MAX_NOTED_BLOCKS)
+			__set_bit(nr, keep);
 
 		pfn += 1UL << order;
 		left -= 1UL << order;
@@ -213,7 +285,7 @@ void kho_unpreserve_pages(struct page *page, unsigned long nr_pages)
 	unsigned long pfn = page_to_pfn(page);
 
 	if (!kho_out_not_ready())
-		unpreserve_run(pfn, nr_pages, pfn + nr_pages);
+		unpreserve_run(pfn, nr_pages, pfn + nr_pages, NULL);
 }
 EXPORT_SYMBOL_GPL(kho_unpreserve_pages);
 
@@ -242,7 +314,7 @@ void *kho_alloc_preserve(size_t size)
 	if (order > MAX_PAGE_ORDER)
 		return ERR_PTR(-E2BIG);
 
-	folio = folio_alloc(GFP_KERNEL | __GFP_ZERO, order);
+	folio = kho_alloc_folio(order);
 	if (!folio)
 		return ERR_PTR(-ENOMEM);
 
@@ -275,16 +347,30 @@ void kho_unpreserve_free(void *mem)
 }
 EXPORT_SYMBOL_GPL(kho_unpreserve_free);
 
+/* The next kernel has to find the nodes, too. */
+static void *alloc_tree_node(void)
+{
+	struct folio *folio = kho_alloc_folio(0);
+
+	return folio ? folio_address(folio) : NULL;
+}
+
 static int __init kho_out_init(void)
 {
+	void *root;
 	int err;
 
 	if (!kho_is_enabled())
 		return 0;
 
-	err = kho_radix_init_tree(&kho_out.tree, NULL);
-	if (err)
+	root = alloc_tree_node();
+	if (!root) {
+		err = -ENOMEM;
 		goto err_off;
+	}
+
+	kho_radix_init_tree(&kho_out.tree, root);
+	kho_out.tree.alloc_node = alloc_tree_node;
 
 	err = kho_fdt_init();
 	if (err)

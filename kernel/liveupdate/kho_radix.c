@@ -84,8 +84,11 @@ static struct kho_radix_node *entry_node(u64 entry)
 	return entry ? phys_to_virt(entry) : NULL;
 }
 
-static struct kho_radix_node *node_alloc(void)
+static struct kho_radix_node *node_alloc(const struct kho_radix_tree *tree)
 {
+	if (tree->alloc_node)
+		return tree->alloc_node();
+
 	return (struct kho_radix_node *)get_zeroed_page(GFP_KERNEL);
 }
 
@@ -111,7 +114,8 @@ static struct kho_radix_node *find_leaf(const struct kho_radix_tree *tree,
 }
 
 /* The node that *@entry refers to; one is added when there is none. */
-static struct kho_radix_node *get_or_add_node(u64 *entry)
+static struct kho_radix_node *get_or_add_node(const struct kho_radix_tree *tree,
+					      u64 *entry)
 {
 	struct kho_radix_node *node = entry_node(READ_ONCE(*entry));
 	u64 other;
@@ -119,7 +123,7 @@ static struct kho_radix_node *get_or_add_node(u64 *entry)
 	if (node)
 		return node;
 
-	node = node_alloc();
+	node = node_alloc(tree);
 	if (!node)
 		return NULL;
 
@@ -144,7 +148,8 @@ static struct kho_radix_node *get_or_add_node(u64 *entry)
 int kho_radix_init_tree(struct kho_radix_tree *tree,
 			struct kho_radix_node *root)
 {
-	tree->root = root ?: node_alloc();
+	tree->alloc_node = NULL;
+	tree->root = root ?: node_alloc(tree);
 
 	return tree->root ? 0 : -ENOMEM;
 }
@@ -200,7 +205,8 @@ int kho_radix_add_new_key(struct kho_radix_tree *tree, unsigned long key,
 		return -ERANGE;
 
 	for (level = ROOT_LEVEL; level > 0; level--) {
-		node = get_or_add_node(&node->table[level_index(key, level)]);
+		node = get_or_add_node(tree,
+				       &node->table[level_index(key, level)]);
 		if (!node)
 			return -ENOMEM;
 	}

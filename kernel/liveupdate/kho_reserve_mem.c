@@ -63,6 +63,19 @@ static bool __init read_u64(const void *fdt, int node, const char *name,
 	return true;
 }
 
+struct region {
+	phys_addr_t start;
+	phys_addr_t size;
+};
+
+static int __init region_overlaps(const char *name, phys_addr_t start,
+				  phys_addr_t size, void *data)
+{
+	struct region *region = data;
+
+	return memblock_addrs_overlap(start, size, region->start, region->size);
+}
+
 /**
  * kho_reserve_mem_revive - find a reserve_mem region of the previous kernel
  * @name: its name
@@ -77,6 +90,7 @@ phys_addr_t __init kho_reserve_mem_revive(const char *name, phys_addr_t size,
 					  phys_addr_t align)
 {
 	const void *fdt = incoming_fdt();
+	struct region region;
 	u64 start, old_size;
 	int node;
 
@@ -101,9 +115,12 @@ phys_addr_t __init kho_reserve_mem_revive(const char *name, phys_addr_t size,
 		return 0;
 	}
 
+	region.start = start;
+	region.size = size;
 	if (!PAGE_ALIGNED(start) ||
-	    !kho_run_preserved(PHYS_PFN(start), nr_pages_of(size))) {
-		pr_warn("reserve_mem %s: %llu bytes at %#llx are not preserved\n",
+	    !kho_run_preserved(PHYS_PFN(start), nr_pages_of(size)) ||
+	    reserve_mem_for_each(region_overlaps, &region)) {
+		pr_warn("reserve_mem %s: %llu bytes at %#llx are not preserved, or not for it alone\n",
 			name, old_size, start);
 		return 0;
 	}

@@ -14,16 +14,22 @@
 #include <linux/io.h>
 #include <linux/list.h>
 #include <linux/mm.h>
+#include <linux/pgtable.h>
 #include <linux/rcupdate.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
 #include <linux/workqueue.h>
 
 #include "kho_internal.h"
 
 /*
- * A run is cut into about two blocks per power of two, and some more where
- * nodes meet. What takes more is not one run.
+ * NUMA nodes do not meet inside of an aligned block of this order, so that the
+ * sender had no reason to cut it.
  */
-#define MAX_RUN_BLOCKS	192
+#define UNCUT_ORDER	ilog2(SZ_2M >> PAGE_SHIFT)
+
+/* Runs of at most so many blocks are claimed without allocating memory. */
+#define NR_STACK_BLOCKS	64
 
 /*
  * The tree is read under rcu_read_lock(), so that it can be taken away when
@@ -32,52 +38,74 @@
 static void free_incoming_tree(struct work_struct *work);
 static DECLARE_WORK(free_tree_work, free_incoming_tree);
 
-/* Order of the block that begins at @pfn, or -1 when there is none. */
-static int find_block(unsigned long pfn, unsigned int max_order)
+static bool block_preserved(unsigned long pfn, unsigned int order)
 {
+	return kho_radix_test_key(&kho_in.tree, kho_key(PFN_PHYS(pfn), order));
+}
+
+/* Take a block out of the tree. Of those who try, one succeeds. */
+static bool claim_block(unsigned long pfn, unsigned int order)
+{
+	return kho_radix_del_key(&kho_in.tree, kho_key(PFN_PHYS(pfn), order));
+}
+
+/* Order of the folio that begins at @pfn, or -1 when there is none. */
+static int folio_order_at(unsigned long pfn)
+{
+	unsigned int max_order = pfn ? __ffs(pfn) : KHO_MAX_ORDER;
 	unsigned int order;
 
+	guard(rcu)();
+
+	/* No folio is larger than this, whatever the key says. */
+	max_order = min(max_order, (unsigned int)PUD_ORDER);
 	for (order = 0; order <= max_order; order++) {
-		if (kho_radix_test_key(&kho_in.tree, kho_key(PFN_PHYS(pfn), order)))
+		if (block_preserved(pfn, order))
 			return order;
 	}
 
 	return -1;
-}
-
-static int claim_folio(unsigned long pfn)
-{
-	unsigned int max_order = pfn ? __ffs(pfn) : KHO_MAX_ORDER;
-	int order;
-
-	guard(rcu)();
-
-	order = find_block(pfn, min(max_order, (unsigned int)KHO_MAX_ORDER));
-	if (order < 0 ||
-	    !kho_radix_del_key(&kho_in.tree, kho_key(PFN_PHYS(pfn), order)))
-		return -1;
-
-	return order;
 }
 
 /*
  * Order of the next block of a run, or -1 when that is not preserved. The
- * sender may have cut a block where its NUMA nodes met, which may not be where
- * ours do (numa=off): then take the largest block that exists. Nodes do not
- * meet inside of a pageblock, so smaller blocks are never cut, and what has
- * others is not this run.
+ * sender may have cut a large block where its NUMA nodes met, which may not be
+ * where ours do (numa=off): then take the largest block that exists. A small
+ * one is as it is, and what has others is not this run.
  */
 static int run_block_order(unsigned long pfn, unsigned long nr_pages)
 {
 	int order = kho_block_order(pfn, nr_pages);
-	int min_order = min_t(int, order, pageblock_order);
+	int min_order = order > UNCUT_ORDER ? 0 : order;
 
 	for (; order >= min_order; order--) {
-		if (kho_radix_test_key(&kho_in.tree, kho_key(PFN_PHYS(pfn), order)))
+		if (block_preserved(pfn, order))
 			return order;
 	}
 
 	return -1;
+}
+
+/* Number of blocks of a run, 0 when not all of it is preserved. */
+static unsigned int count_run_blocks(unsigned long pfn, unsigned long nr_pages)
+{
+	unsigned int nr_blocks = 0;
+	int order;
+
+	guard(rcu)();
+
+	if (pfn + nr_pages < pfn || pfn + nr_pages > PHYS_PFN(PHYS_ADDR_MAX))
+		return 0;
+
+	for (; nr_pages; nr_blocks++) {
+		order = run_block_order(pfn, nr_pages);
+		if (order < 0)
+			return 0;
+		pfn += 1UL << order;
+		nr_pages -= 1UL << order;
+	}
+
+	return nr_blocks;
 }
 
 /**
@@ -90,52 +118,22 @@ static int run_block_order(unsigned long pfn, unsigned long nr_pages)
  */
 bool kho_run_preserved(unsigned long pfn, unsigned long nr_pages)
 {
-	int order;
-
-	guard(rcu)();
-
-	if (!nr_pages || pfn + nr_pages < pfn ||
-	    pfn + nr_pages > PHYS_PFN(PHYS_ADDR_MAX))
-		return false;
-
-	while (nr_pages) {
-		order = run_block_order(pfn, nr_pages);
-		if (order < 0)
-			return false;
-		pfn += 1UL << order;
-		nr_pages -= 1UL << order;
-	}
-
-	return true;
+	return count_run_blocks(pfn, nr_pages);
 }
 
-/**
- * kho_claim_run - take a run of pages out of the tree
- * @pfn: the first page
- * @nr_pages: number of pages
- *
- * The caller then owns the pages, which are still reserved memory, and calls
- * kho_claimed().
- *
- * Context: Any, after kho_reserve_preserved().
- * Return: true when all pages were there and nobody else has claimed them;
- *	   otherwise nothing has changed.
- */
-bool kho_claim_run(unsigned long pfn, unsigned long nr_pages)
+/* Claim the blocks of a run, or none. @orders has room for @max_blocks. */
+static bool claim_run_blocks(unsigned long pfn, unsigned long nr_pages,
+			     u8 *orders, unsigned int max_blocks)
 {
-	u8 orders[MAX_RUN_BLOCKS];
 	unsigned int nr_blocks = 0;
 	int order;
 
 	guard(rcu)();
 
-	if (!kho_run_preserved(pfn, nr_pages))
-		return false;
-
 	while (nr_pages) {
 		order = run_block_order(pfn, nr_pages);
-		if (order < 0 || nr_blocks == MAX_RUN_BLOCKS ||
-		    !kho_radix_del_key(&kho_in.tree, kho_key(PFN_PHYS(pfn), order)))
+		if (order < 0 || nr_blocks == max_blocks ||
+		    !claim_block(pfn, order))
 			goto err_undo;
 		orders[nr_blocks++] = order;
 		pfn += 1UL << order;
@@ -155,6 +153,40 @@ err_undo:
 				  kho_key(PFN_PHYS(pfn), orders[nr_blocks]));
 	}
 	return false;
+}
+
+/**
+ * kho_claim_run - take a run of pages out of the tree
+ * @pfn: the first page
+ * @nr_pages: number of pages
+ *
+ * The caller then owns the pages, which are still reserved memory, and calls
+ * kho_claimed().
+ *
+ * Context: Process context, after kho_reserve_preserved(); may sleep.
+ * Return: true when all pages were there and nobody else has claimed them;
+ *	   otherwise nothing has changed.
+ */
+bool kho_claim_run(unsigned long pfn, unsigned long nr_pages)
+{
+	unsigned int nr_blocks = count_run_blocks(pfn, nr_pages);
+	u8 on_stack[NR_STACK_BLOCKS];
+	u8 *orders = on_stack;
+	bool claimed;
+
+	if (!nr_blocks)
+		return false;
+
+	if (nr_blocks > NR_STACK_BLOCKS)
+		orders = kvmalloc(nr_blocks, GFP_KERNEL);
+	if (!orders)
+		return false;
+
+	claimed = claim_run_blocks(pfn, nr_pages, orders, nr_blocks);
+	if (orders != on_stack)
+		kvfree(orders);
+
+	return claimed;
 }
 
 /* The walk still needs the node: free it when it is through. */
@@ -189,23 +221,63 @@ static void free_incoming_tree(struct work_struct *work)
 /**
  * kho_claimed - account for pages that were claimed
  * @nr_pages: how many
+ *
+ * When none are left the tree is freed, but not before kho_init_pages_late()
+ * has read it.
  */
 void kho_claimed(unsigned long nr_pages)
 {
 	if (!atomic_long_sub_return(nr_pages, &kho_in.nr_unclaimed) &&
-	    system_state >= SYSTEM_RUNNING)
+	    kho_pages_ready())
 		schedule_work(&free_tree_work);
 }
 
-/* What was claimed during boot. */
-static int __init kho_in_tidy(void)
+/*
+ * Claim the folio at @pfn, with its struct pages initialized. Returns its order
+ * or -1.
+ */
+static int claim_folio(unsigned long pfn)
 {
-	if (is_kho_boot() && !atomic_long_read(&kho_in.nr_unclaimed))
-		schedule_work(&free_tree_work);
+	bool early = kho_pages_early_lock();
+	int order = folio_order_at(pfn);
+	unsigned long last;
 
-	return 0;
+	if (order < 0)
+		goto out;
+
+	last = pfn + (1UL << order) - 1;
+	if (early && kho_init_pages_early(pfn, last + 1)) {
+		order = -1;
+		goto out;
+	}
+
+	/* A block of a run may be like that, a folio is not. */
+	if (page_zone(pfn_to_page(pfn)) != page_zone(pfn_to_page(last))) {
+		order = -1;
+		goto out;
+	}
+
+	rcu_read_lock();
+	if (!claim_block(pfn, order))
+		order = -1;
+	rcu_read_unlock();
+out:
+	kho_pages_early_unlock(early);
+	return order;
 }
-late_initcall_sync(kho_in_tidy);
+
+/* Claim a run of pages, with their struct pages initialized. */
+static bool claim_pages(unsigned long pfn, unsigned long nr_pages)
+{
+	bool early = kho_pages_early_lock();
+	bool claimed;
+
+	claimed = kho_run_preserved(pfn, nr_pages) &&
+		  !(early && kho_init_pages_early(pfn, pfn + nr_pages)) &&
+		  kho_claim_run(pfn, nr_pages);
+	kho_pages_early_unlock(early);
+	return claimed;
+}
 
 /**
  * kho_restore_folio - get a preserved folio back
@@ -215,7 +287,7 @@ late_initcall_sync(kho_in_tidy);
  * of 1 that the caller owns, and is part of this kernel's managed memory:
  * folio_put() frees it.
  *
- * Context: Process context; may sleep before page_alloc_init_late().
+ * Context: Process context; may sleep.
  * Return: the folio; NULL when @phys is not the head of a preserved folio, or
  *	   was restored before.
  */
@@ -223,15 +295,9 @@ struct folio *kho_restore_folio(phys_addr_t phys)
 {
 	unsigned long pfn = PHYS_PFN(phys);
 	int order = -1;
-	bool early;
 
-	if (is_kho_boot() && PAGE_ALIGNED(phys)) {
-		early = kho_pages_early_lock();
+	if (is_kho_boot() && PAGE_ALIGNED(phys))
 		order = claim_folio(pfn);
-		if (early && order >= 0)
-			kho_init_pages(pfn, pfn + (1UL << order));
-		kho_pages_early_unlock(early);
-	}
 
 	if (order < 0) {
 		pr_warn("no folio to restore at %pa\n", &phys);
@@ -253,24 +319,19 @@ EXPORT_SYMBOL_GPL(kho_restore_folio);
  * the caller owns, and is part of this kernel's managed memory: __free_page()
  * frees it.
  *
- * Context: Process context; may sleep before page_alloc_init_late().
+ * What was preserved is known by blocks, not by calls. So a count that is wrong
+ * is noticed unless it ends where a block does, as 4 of 6 pages may.
+ *
+ * Context: Process context; may sleep.
  * Return: the first page; NULL when not all of the pages are preserved or some
  *	   were restored before, and then nothing has changed.
  */
 struct page *kho_restore_pages(phys_addr_t phys, unsigned long nr_pages)
 {
 	unsigned long pfn = PHYS_PFN(phys);
-	bool early, claimed = false;
 
-	if (is_kho_boot() && PAGE_ALIGNED(phys)) {
-		early = kho_pages_early_lock();
-		claimed = kho_claim_run(pfn, nr_pages);
-		if (early && claimed)
-			kho_init_pages(pfn, pfn + nr_pages);
-		kho_pages_early_unlock(early);
-	}
-
-	if (!claimed) {
+	if (!is_kho_boot() || !PAGE_ALIGNED(phys) ||
+	    !claim_pages(pfn, nr_pages)) {
 		pr_warn("no run of %lu pages to restore at %pa\n", nr_pages,
 			&phys);
 		return NULL;

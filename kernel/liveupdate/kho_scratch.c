@@ -40,11 +40,12 @@ static phys_addr_t scratch_size_pernode __initdata;
 
 bool __kho_scratch_overlap(phys_addr_t phys, size_t size)
 {
+	phys_addr_t end = phys + min_t(phys_addr_t, size, PHYS_ADDR_MAX - phys);
 	unsigned int i;
 
 	for (i = 0; i < kho_scratch_cnt; i++) {
 		if (phys < kho_scratch[i].addr + kho_scratch[i].size &&
-		    phys + size > kho_scratch[i].addr)
+		    end > kho_scratch[i].addr)
 			return true;
 	}
 
@@ -123,10 +124,7 @@ static int __init kho_scratch_param(char *p)
 }
 early_param("kho_scratch", kho_scratch_param);
 
-/*
- * What loading and booting this kernel took: the kernel and its initrd, and
- * what it allocated from memblock for itself in [@start, @end) on node @nid.
- */
+/* What loading this kernel took: the kernel and its initrd. */
 static phys_addr_t __init image_footprint(void)
 {
 	phys_addr_t size = _end - _text;
@@ -176,6 +174,11 @@ static int __init reserve_area(const char *what, phys_addr_t size,
 	size = round_up(size, CMA_MIN_ALIGNMENT_BYTES);
 	addr = memblock_alloc_range_nid(size, CMA_MIN_ALIGNMENT_BYTES, 0, end,
 					nid, true);
+	if (!addr && numa_valid_node(nid) && scratch_scale) {
+		pr_warn("no room for scratch of %llu MiB on node %d; going on without\n",
+			(u64)size >> 20, nid);
+		return -ENOMEM;
+	}
 	if (!addr) {
 		pr_err("disabled: no room for %s scratch of %llu MiB (%llu MiB of RAM, %llu MiB reserved so far); see kho_scratch=\n",
 		       what, (u64)size >> 20,
@@ -245,10 +248,11 @@ int __init kho_scratch_reserve(void)
 	if (err)
 		goto err_free;
 
+	/* Only who asks for them insists on areas on all nodes. */
 	for_each_node_state(nid, N_MEMORY) {
 		err = reserve_area("per-node", size_pernode(nid),
 				   MEMBLOCK_ALLOC_ACCESSIBLE, nid);
-		if (err)
+		if (err && !scratch_scale)
 			goto err_free;
 	}
 

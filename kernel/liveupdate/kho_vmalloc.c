@@ -69,7 +69,8 @@ static void unpreserve_chunks(u64 phys, unsigned int order)
  * Context: Process context, after fs_initcall; may sleep.
  * Return: 0; -EOPNOTSUPP when KHO is off, or the area has flags other than
  *	   VM_ALLOC and VM_ALLOW_HUGE_VMAP; -EINVAL when @ptr is not a vmalloc
- *	   area or it has pages in scratch; -ENOMEM. On failure nothing is
+ *	   area or it has pages that cannot be preserved; -ENOMEM; -EEXIST as
+ *	   in kho_preserve_folio(). On failure nothing is
  *	   preserved and @preservation is unchanged.
  */
 int kho_preserve_vmalloc(void *ptr, struct kho_vmalloc *preservation)
@@ -231,8 +232,9 @@ static bool restore_pages(struct page **pages, unsigned int nr,
  * The area is at a new address, has the same pages, and is freed with
  * vfree(). It can be preserved again.
  *
- * A descriptor or chain that is not in order changes nothing. When there is
- * not enough memory for the mapping, the pages are freed.
+ * A descriptor or chain that is not in order changes nothing, unless it lists
+ * a page twice. Then, and when there is not enough memory for the mapping, the
+ * pages are freed.
  *
  * Context: Process context; may sleep.
  * Return: the address, or NULL.
@@ -255,7 +257,7 @@ void *kho_restore_vmalloc(const struct kho_vmalloc *preservation)
 		return NULL;
 	}
 
-	pages = kvmalloc_array(nr, sizeof(*pages), GFP_KERNEL);
+	pages = kvmalloc_array(nr, sizeof(*pages), GFP_KERNEL | __GFP_NOWARN);
 	if (!pages)
 		return NULL;
 

@@ -58,6 +58,9 @@
 /* Alignment of the kexec segment that carries the scratch array. */
 #define KHO_SCRATCH_SEGMENT_ALIGN	0x10000UL
 
+/* No kernel passes a longer array of scratch areas, in bytes. */
+#define KHO_SCRATCH_LEN_MAX		0x10000UL
+
 /**
  * struct kho_scratch - one scratch area, as it is handed over
  * @addr: physical address of the first byte

@@ -1,0 +1,18 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The kernel's own tests of memblock in user space, with and without NUMA.
+
+set -eu
+. "$(dirname "$0")/lib.sh"
+
+tests=$linux/tools/testing/memblock
+trap 'make -s -C "$tests" clean' EXIT
+
+for numa in 0 1; do
+	make -s -C "$tests" clean
+	make -C "$tests" "NUMA=$numa"
+	"$tests/main" -v > "$logs/memblock.out" || { cat "$logs/memblock.out"; exit 1; }
+	! grep '^not ok' "$logs/memblock.out"
+	grep -c '^ok ' "$logs/memblock.out"
+done
