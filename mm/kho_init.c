@@ -8,8 +8,9 @@
  * With CONFIG_DEFERRED_STRUCT_PAGE_INIT most struct pages are not initialized
  * when the page allocator starts. Those of preserved memory wait even longer,
  * until kho_init_pages_late(), so that booting does not take longer the more
- * is preserved; who restores memory earlier has it initialized then. Only what the page allocator looks at when it frees a
- * neighbour must be valid at once; see kho_noinit_range().
+ * is preserved; who restores memory earlier has it initialized then. Only what
+ * the page allocator looks at when it frees a neighbour must be valid at once;
+ * see kho_noinit_range().
  */
 
 #include <linux/cma.h>

@@ -56,9 +56,12 @@ run() {
 	shift 2
 
 	total=$(log_size "$log")
+	# In a process group of its own, so that an interrupt ends all of it.
+	set -m
 	"$@" > "$log" 2>&1 < /dev/null &
 	pid=$!
-	trap 'kill $pid 2>/dev/null; exit 130' INT TERM
+	set +m
+	trap 'kill -- -$pid 2>/dev/null; wait $pid 2>/dev/null; exit 130' INT TERM
 	while kill -0 $pid 2>/dev/null; do
 		sleep 0.5
 		now=$(wc -l < "$log")

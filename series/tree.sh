@@ -150,16 +150,27 @@ compose() {
 	rm -f "$GIT_INDEX_FILE"
 	unset GIT_INDEX_FILE
 
-	klinux reset -q --hard "$head" &&
+	# What an interrupt leaves from here on is not an edit.
+	klinux config kho.composing true &&
+		klinux reset -q --hard "$head" &&
 		klinux tag -f composed > /dev/null &&
-		klinux config kho.composition "$1"
+		klinux config kho.composition "$1" &&
+		klinux config --unset kho.composing
+}
+
+# Would composing lose something? Not what a composition left half done.
+refuse_edits() {
+	if klinux rev-parse -q --verify composed > /dev/null &&
+		[ -z "$(klinux config kho.composing || true)" ] &&
+		! "$top/series/edited.sh"; then
+		die "build/linux has edits; run 'make -f Makefile.patches refresh' first, or remove build/linux"
+	fi
+	rm -f "$linux/.git/index.lock"
 }
 
 check_source
 if [ ! -d "$linux/.git" ] || [ "$(klinux config kho.base || true)" != "$(base_id)" ]; then
-	if [ -d "$linux/.git" ] && ! "$top/series/edited.sh"; then
-		die "build/linux has edits; run 'make -f Makefile.patches refresh' first, or remove build/linux"
-	fi
+	[ ! -d "$linux/.git" ] || refuse_edits
 	run unpack "Unpacking $(basename "$source")" unpack 2> /dev/null ||
 		die "$source cannot be unpacked; KSRC= takes a 6.12.y directory or tarball; see build/logs/unpack.log"
 	check_tree "$build/linux.new"
@@ -169,9 +180,7 @@ fi
 check_new_files
 id=$(composition_id)
 if [ "$(klinux config kho.composition || true)" != "$id" ]; then
-	if klinux rev-parse -q --verify composed > /dev/null && ! "$top/series/edited.sh"; then
-		die "build/linux has edits; run 'make -f Makefile.patches refresh' first, or remove build/linux"
-	fi
+	refuse_edits
 	# What is wrong with a patch is said in one line, the last of the log.
 	run compose "Composing $(find "$top/patches" -name '*.patch' | wc -l) patches" \
 		compose "$id" 2> /dev/null || {

@@ -490,6 +490,7 @@ static bool pages_ready;
  */
 bool kho_pages_ready(void)
 {
+	/* Pairs with kho_preserved_end(): who sees it sees the struct pages. */
 	return smp_load_acquire(&pages_ready);
 }
 
@@ -559,6 +560,7 @@ void __init kho_preserved_for_each(void (*fn)(unsigned long pfn,
  */
 void __init kho_preserved_end(void)
 {
+	/* Pairs with kho_pages_ready(). */
 	smp_store_release(&pages_ready, true);
 	mutex_unlock(&early_lock);
 

@@ -48,7 +48,7 @@ static struct blob_file *add_blob(struct dentry *dir, const char *name,
 	if (!file)
 		return NULL;
 
-	strcpy(file->name, name);
+	strscpy(file->name, name, strlen(name) + 1);
 	file->blob.data = data;
 	file->blob.size = size;
 	file->dentry = debugfs_create_blob(name, 0400, dir, &file->blob);

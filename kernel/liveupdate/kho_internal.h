@@ -73,7 +73,7 @@ static inline unsigned int kho_block_order(unsigned long pfn,
 {
 	unsigned int align = pfn ? __ffs(pfn) : KHO_MAX_ORDER;
 
-	return min(align, (unsigned int)ilog2(nr_pages));
+	return min_t(unsigned int, align, ilog2(nr_pages));
 }
 
 /**

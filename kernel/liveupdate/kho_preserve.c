@@ -131,8 +131,9 @@ static void unpreserve_block(unsigned long pfn, unsigned int order)
  * Context: Process context, after fs_initcall; may sleep. Any number of
  *	    threads at once.
  * Return: 0; -EOPNOTSUPP when KHO is off; -EINVAL when the folio lies in
- *	   scratch, or in hotplugged or device memory; -ENOMEM; -EEXIST when another preserved block overlaps,
- *	   which only CONFIG_KEXEC_HANDOVER_DEBUG looks for.
+ *	   scratch, or in hotplugged or device memory; -ENOMEM; -EEXIST when
+ *	   another preserved block overlaps, which only
+ *	   CONFIG_KEXEC_HANDOVER_DEBUG looks for.
  */
 int kho_preserve_folio(struct folio *folio)
 {

@@ -58,7 +58,7 @@ static int folio_order_at(unsigned long pfn)
 	guard(rcu)();
 
 	/* No folio is larger than this, whatever the key says. */
-	max_order = min(max_order, (unsigned int)PUD_ORDER);
+	max_order = min_t(unsigned int, max_order, PUD_ORDER);
 	for (order = 0; order <= max_order; order++) {
 		if (block_preserved(pfn, order))
 			return order;

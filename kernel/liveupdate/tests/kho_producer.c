@@ -134,24 +134,30 @@ static size_t item_size(const struct item *item)
 	return item->nr_pages << PAGE_SHIFT;
 }
 
+/* Larger than what the page allocator has. */
+static struct folio *alloc_gigantic(unsigned int order)
+{
+#if defined(CONFIG_CONTIG_ALLOC) && !defined(MODULE)
+	struct page *page;
+
+	page = alloc_contig_pages(1UL << order, GFP_KERNEL | __GFP_COMP,
+				  numa_node_id(), NULL);
+	return page ? page_folio(page) : NULL;
+#else
+	return NULL;
+#endif
+}
+
 static void *alloc_folio(struct item *item)
 {
-	struct folio *folio = NULL;
+	struct folio *folio;
 
 	item->nr_pages = 1UL << item->order;
-
-	if (item->order <= MAX_PAGE_ORDER)
+	if (item->order > MAX_PAGE_ORDER)
+		folio = alloc_gigantic(item->order);
+	else
 		folio = folio_alloc(GFP_KERNEL, item->order);
-#if defined(CONFIG_CONTIG_ALLOC) && !defined(MODULE)
-	else {
-		struct page *page;
 
-		page = alloc_contig_pages(item->nr_pages,
-					  GFP_KERNEL | __GFP_COMP,
-					  numa_node_id(), NULL);
-		folio = page ? page_folio(page) : NULL;
-	}
-#endif
 	return folio ? folio_address(folio) : NULL;
 }
 
