@@ -23,7 +23,12 @@ fi
 base=$(klinux log -1 --format=%s base)
 GIT_COMMITTER_NAME=$name GIT_COMMITTER_EMAIL=$mail \
 	klinux format-patch -q --cover-letter --no-base --from="$name <$mail>" \
+		--subject-prefix="PATCH 6.12" \
 	"${signoff[@]}" --no-signature -o "$out" base..composed
+
+# The author is who mails it, not who composed it.
+[ -z "${SOB:-}" ] ||
+	sed -i '/^From: kho-lts <kho-lts@localhost>$/,/^$/d' "$out"/*.patch
 
 # How it was tested is what the last complete run of the tests has said.
 tested() {
