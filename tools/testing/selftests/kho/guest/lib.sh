@@ -138,16 +138,29 @@ between()
 	[ "$1" -ge "$2" ] && [ "$1" -le "$3" ]
 }
 
-# kernel_in_scratch: whether the running kernel lies in a scratch area
-kernel_in_scratch()
+# in_scratch HEX-HEX: whether all of a range lies in a scratch area
+in_scratch()
 {
-	local text area
-	text=$(sed -n 's/^ *\([0-9a-f]*\)-.*Kernel code$/\1/p' /proc/iomem)
+	local area
+	[ -n "$1" ] || return 1
 	while read -r area _; do
-		[ $((0x$text)) -ge $((${area%-*})) ] &&
-			[ $((0x$text)) -le $((${area#*-})) ] && return 0
+		[ $((0x${1%-*})) -ge $((${area%-*})) ] &&
+			[ $((0x${1#*-})) -le $((${area#*-})) ] && return 0
 	done < $KHO/scratch
 	return 1
+}
+
+# kernel_range: where the running kernel is
+kernel_range()
+{
+	sed -n 's/^ *\([0-9a-f]*\)-.*Kernel code$/\1-/p; s/^ *.*-\([0-9a-f]*\) : Kernel bss$/\1/p' \
+		/proc/iomem | tr -d '\n'
+}
+
+# initrd_range: where its initrd was loaded
+initrd_range()
+{
+	dmesg | sed -n 's/.*RAMDISK: \[mem 0x\([0-9a-f]*\)-0x\([0-9a-f]*\)\]$/\1-\2/p'
 }
 
 # free_kib: free memory in KiB, what lies in the CPUs' lists included

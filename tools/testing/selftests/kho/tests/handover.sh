@@ -33,7 +33,8 @@ stage2()
 		"$(md5sum < $KHO/scratch | cut -c1-32)"
 	dump_fdts in
 	dump 2
-	check "KASLR put the kernel in scratch" kernel_in_scratch
+	check "KASLR put the kernel in scratch" in_scratch "$(kernel_range)"
+	check "the initrd was loaded into scratch" in_scratch "$(initrd_range)"
 	verify_restored
 	sed 's/^/khotest: data 2 item /' $PRODUCER/report
 	check_eq "all pages are accounted for" "$(counter in/preserved_pages)" \
