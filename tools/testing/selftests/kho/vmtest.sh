@@ -89,7 +89,7 @@ retain_initrd kho=on kunit.enable=0 khotest=$1 khostage=1 $APPEND" \
 
 # Run one test. Subtests go to standard output; status 0 when it has passed.
 run_test() (
-	STAGES=1 MEM=2G SMP=2 APPEND='' QEMU_OPTS='' TIMEOUT=120 PANIC=''
+	STAGES=1 MEM=2G SMP=2 APPEND='' QEMU_OPTS='' TIMEOUT=${KHO_TIMEOUT:-120} PANIC=''
 	host_check() { true; }
 	. "$here/tests/$1.sh"
 
