@@ -236,8 +236,8 @@ static void unpreserve_run(unsigned long pfn, unsigned long nr_pages,
  * Context: Process context, after fs_initcall; may sleep. Any number of
  *	    threads at once.
  * Return: 0; -EOPNOTSUPP when KHO is off; -EINVAL when @nr_pages is 0 or a
- *	   page lies where it cannot be preserved; -ENOMEM; -EEXIST as in kho_preserve_folio().
- *	   On failure nothing of the run is preserved.
+ *	   page lies where it cannot be preserved; -ENOMEM; -EEXIST as in
+ *	   kho_preserve_folio(). On failure nothing has changed.
  */
 int kho_preserve_pages(struct page *page, unsigned long nr_pages)
 {

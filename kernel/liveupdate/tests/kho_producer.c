@@ -22,11 +22,12 @@
 #include <linux/crc32.h>
 #include <linux/debugfs.h>
 #include <linux/err.h>
+#include <linux/init.h>
 #include <linux/io.h>
 #include <linux/kexec_handover.h>
 #include <linux/memblock.h>
 #include <linux/mm.h>
-#include <linux/module.h>
+#include <linux/moduleparam.h>
 #include <linux/mutex.h>
 #include <linux/random.h>
 #include <linux/seq_file.h>
@@ -137,7 +138,7 @@ static size_t item_size(const struct item *item)
 /* Larger than what the page allocator has. */
 static struct folio *alloc_gigantic(unsigned int order)
 {
-#if defined(CONFIG_CONTIG_ALLOC) && !defined(MODULE)
+#ifdef CONFIG_CONTIG_ALLOC
 	struct page *page;
 
 	page = alloc_contig_pages(1UL << order, GFP_KERNEL | __GFP_COMP,
@@ -169,7 +170,7 @@ static void *straddle_addr;
 
 static void *take_straddle(void)
 {
-#if defined(CONFIG_CONTIG_ALLOC) && !defined(MODULE)
+#ifdef CONFIG_CONTIG_ALLOC
 	unsigned long border = PHYS_PFN(straddle);
 	unsigned long start = round_down(border, STRADDLE_PAGES);
 
@@ -327,7 +328,7 @@ static int add_items(void)
 	phys_addr_t start, size;
 	int err = 0;
 
-#if defined(CONFIG_CONTIG_ALLOC) && !defined(MODULE)
+#ifdef CONFIG_CONTIG_ALLOC
 	max_order += 2;
 #endif
 	/* First, while nobody has taken pages from there. */
@@ -619,7 +620,6 @@ static ssize_t control_write(struct file *file, const char __user *buf,
 }
 
 static const struct file_operations control_fops = {
-	.owner = THIS_MODULE,
 	.open = simple_open,
 	.write = control_write,
 };
@@ -654,27 +654,16 @@ static int report_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(report);
 
-static struct dentry *dir;
-
 static int __init producer_init(void)
 {
-	dir = debugfs_create_dir("kho_producer", NULL);
+	struct dentry *dir = debugfs_create_dir("kho_producer", NULL);
+
 	debugfs_create_file("control", 0200, dir, NULL, &control_fops);
 	debugfs_create_file("report", 0400, dir, NULL, &report_fops);
 	return 0;
 }
-module_init(producer_init);
+device_initcall(producer_init);
 
-#ifdef MODULE
-static void __exit producer_exit(void)
-{
-	debugfs_remove(dir);
-	if (outgoing)
-		cmd_unpreserve();
-	cmd_free();
-}
-module_exit(producer_exit);
-#else
 static int __init producer_restore_early(void)
 {
 	int err;
@@ -697,7 +686,3 @@ static int __init producer_take_early(void)
 	return 0;
 }
 core_initcall(producer_take_early);
-#endif
-
-MODULE_DESCRIPTION("Kexec HandOver test producer");
-MODULE_LICENSE("GPL");
