@@ -78,7 +78,7 @@ run_guest() {
 		-m "$MEM" -smp "$SMP" -display none -monitor none -no-reboot \
 		-nodefaults -serial stdio -kernel "$out/bzImage" \
 		-initrd "$out/initramfs.cpio" -append "console=ttyS0 panic=-1 \
-retain_initrd kho=on kunit.enable=0 khotest=$1 khostage=1 $(echo $APPEND)" \
+printk.devkmsg=on retain_initrd kho=on kunit.enable=0 khotest=$1 khostage=1 $(echo $APPEND)" \
 		$QEMU_OPTS < /dev/null 2>&1 | tr -d '\r' |
 		while IFS= read -r line; do
 			# When the host has seen it: guests' clocks stop at kexec.

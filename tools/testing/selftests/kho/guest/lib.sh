@@ -5,10 +5,20 @@
 KHO=/sys/kernel/debug/kho
 PRODUCER=/sys/kernel/debug/kho_producer
 
-# The host takes lines that begin with this word; see vmtest.sh.
+# The host takes lines that begin with this word; see vmtest.sh. They go through
+# the log of the kernel, whose own messages would end up in their middle else.
 say()
 {
-	echo "khotest: $*"
+	echo "khotest: $*" > /dev/kmsg
+}
+
+# say_lines WORDS: say each line of standard input, after these words
+say_lines()
+{
+	local line
+	while read -r line; do
+		say "$* $line"
+	done
 }
 
 # check DESCRIPTION COMMAND...: one subtest

@@ -36,7 +36,7 @@ stage2()
 	check "KASLR put the kernel in scratch" in_scratch "$(kernel_range)"
 	check "the initrd was loaded into scratch" in_scratch "$(initrd_range)"
 	verify_restored
-	sed 's/^/khotest: data 2 item /' $PRODUCER/report
+	say_lines data 2 item < $PRODUCER/report
 	check_eq "all pages are accounted for" "$(counter in/preserved_pages)" \
 		$(($(counter in/restored_pages) + $(counter in/unclaimed_pages)))
 	check "producer frees" producer free
@@ -49,18 +49,16 @@ stage2()
 dump()
 {
 	say "data $1 kernel $(uname -rv)"
-	grep -E 'System RAM|Kernel (code|bss)' /proc/iomem |
-		sed "s/^ */khotest: data $1 iomem /"
-	sed "s/^/khotest: data $1 scratch /" $KHO/scratch
-	cat $KHO/*/preserved |
-		sed "s/ order.*//; s/^/khotest: data $1 preserved /"
+	grep -E 'System RAM|Kernel (code|bss)' /proc/iomem | say_lines data $1 iomem
+	say_lines data $1 scratch < $KHO/scratch
+	cat $KHO/*/preserved | sed 's/ order.*//' | say_lines data $1 preserved
 }
 
 # For host_check: the guest has no dtc.
 dump_fdts()
 {
-	say "fdt $1 $(base64 $KHO/$1/fdt | tr -d '\n')"
-	say "fdt $1-memblock $(base64 $KHO/$1/sub_fdts/memblock | tr -d '\n')"
+	base64 $KHO/$1/fdt | say_lines fdt $1
+	base64 $KHO/$1/sub_fdts/memblock | say_lines fdt $1-memblock
 }
 
 # dtc can read all FDTs, and they say what they should.
