@@ -26,7 +26,6 @@
 #include <linux/memblock.h>
 #include <linux/printk.h>
 #include <linux/string.h>
-#include <linux/unaligned.h>
 
 #include "kho_internal.h"
 
@@ -41,7 +40,7 @@ static bool kho_have_scratch __ro_after_init;
 /* The handover between kho_populate() and kho_reserve_preserved(). */
 static struct {
 	phys_addr_t fdt;
-	phys_addr_t root;
+	u64 root;
 	phys_addr_t scratch;
 	unsigned int nr_scratch;
 	unsigned long nr_nodes;
@@ -102,8 +101,7 @@ static bool __init range_is_ram(phys_addr_t start, phys_addr_t end)
 /* Read the root FDT through a temporary mapping. */
 static int __init check_fdt(const void *fdt, u64 fdt_len)
 {
-	const u64 *root;
-	int len, err;
+	int err;
 
 	err = fdt_check_header(fdt);
 	if (err) {
@@ -124,14 +122,13 @@ static int __init check_fdt(const void *fdt, u64 fdt_len)
 		return -EINVAL;
 	}
 
-	root = fdt_getprop(fdt, 0, KHO_FDT_MEMORY_MAP_PROP, &len);
-	if (!root || len != sizeof(*root)) {
+	if (!kho_fdt_read_u64(fdt, 0, KHO_FDT_MEMORY_MAP_PROP,
+			      &incoming.root)) {
 		pr_err("handover refused: root FDT has no valid %s\n",
 		       KHO_FDT_MEMORY_MAP_PROP);
 		return -EINVAL;
 	}
 
-	incoming.root = get_unaligned(root);
 	return 0;
 }
 
@@ -384,8 +381,8 @@ static int __init check_and_reserve(void)
 
 	/* Of the root only the address is known, and phys_to_virt() wants RAM. */
 	if (!memblock_is_memory(incoming.root)) {
-		pr_err("handover refused: tree root at %pa is not in RAM\n",
-		       &incoming.root);
+		pr_err("handover refused: tree root at %#llx is not in RAM\n",
+		       incoming.root);
 		return -EINVAL;
 	}
 

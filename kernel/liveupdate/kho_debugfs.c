@@ -21,7 +21,6 @@
 #include <linux/list.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
-#include <linux/unaligned.h>
 
 #include "kho_internal.h"
 
@@ -219,17 +218,8 @@ DEFINE_DEBUGFS_ATTRIBUTE(restored_fops, restored_get, NULL, "%llu\n");
 
 static bool subtree_blob(const void *fdt, int node, u64 *phys, u64 *size)
 {
-	const void *data, *len;
-	int data_len, size_len;
-
-	data = fdt_getprop(fdt, node, KHO_FDT_SUBTREE_DATA_PROP, &data_len);
-	len = fdt_getprop(fdt, node, KHO_FDT_SUBTREE_SIZE_PROP, &size_len);
-	if (!data || data_len != sizeof(u64) || !len || size_len != sizeof(u64))
-		return false;
-
-	*phys = get_unaligned((const u64 *)data);
-	*size = get_unaligned((const u64 *)len);
-	return true;
+	return kho_fdt_read_u64(fdt, node, KHO_FDT_SUBTREE_DATA_PROP, phys) &&
+	       kho_fdt_read_u64(fdt, node, KHO_FDT_SUBTREE_SIZE_PROP, size);
 }
 
 static void __init create_out(struct dentry *root)

@@ -16,6 +16,28 @@
 
 #include "kho_internal.h"
 
+/**
+ * kho_fdt_read_u64 - read a property that is one native-endian u64
+ * @fdt: the FDT
+ * @node: the node
+ * @name: name of the property
+ * @value: set to the value
+ *
+ * Return: false when there is no such property or it has another size.
+ */
+bool kho_fdt_read_u64(const void *fdt, int node, const char *name, u64 *value)
+{
+	const void *data;
+	int len;
+
+	data = fdt_getprop(fdt, node, name, &len);
+	if (!data || len != sizeof(*value))
+		return false;
+
+	*value = get_unaligned((const u64 *)data);
+	return true;
+}
+
 /* A name that libfdt looks up as it is. */
 static bool subtree_name_valid(const char *name)
 {
@@ -113,8 +135,8 @@ EXPORT_SYMBOL_GPL(kho_add_subtree);
 /* False when there is no subtree with this blob. */
 static bool remove_from_fdt(u64 phys)
 {
-	const void *data;
-	int node, len;
+	u64 data;
+	int node;
 
 	guard(mutex)(&kho_out.lock);
 
@@ -123,9 +145,9 @@ static bool remove_from_fdt(u64 phys)
 		return true;
 
 	fdt_for_each_subnode(node, kho_out.fdt, 0) {
-		data = fdt_getprop(kho_out.fdt, node, KHO_FDT_SUBTREE_DATA_PROP,
-				   &len);
-		if (!data || len != sizeof(phys) || memcmp(data, &phys, len))
+		if (!kho_fdt_read_u64(kho_out.fdt, node,
+				      KHO_FDT_SUBTREE_DATA_PROP, &data) ||
+		    data != phys)
 			continue;
 
 		fdt_del_node(kho_out.fdt, node);
@@ -181,19 +203,6 @@ int __init kho_fdt_init(void)
 	return 0;
 }
 
-static bool read_u64(const void *fdt, int node, const char *name, u64 *value)
-{
-	const void *data;
-	int len;
-
-	data = fdt_getprop(fdt, node, name, &len);
-	if (!data || len != sizeof(*value))
-		return false;
-
-	*value = get_unaligned((const u64 *)data);
-	return true;
-}
-
 /**
  * kho_retrieve_subtree - find the blob that the previous kernel registered
  * @name: the name it was given to kho_add_subtree() with
@@ -223,8 +232,8 @@ int kho_retrieve_subtree(const char *name, phys_addr_t *phys, size_t *size)
 		return -ENOENT;
 
 	if (node < 0 ||
-	    !read_u64(kho_in.fdt, node, KHO_FDT_SUBTREE_DATA_PROP, &data) ||
-	    !read_u64(kho_in.fdt, node, KHO_FDT_SUBTREE_SIZE_PROP, &len) ||
+	    !kho_fdt_read_u64(kho_in.fdt, node, KHO_FDT_SUBTREE_DATA_PROP, &data) ||
+	    !kho_fdt_read_u64(kho_in.fdt, node, KHO_FDT_SUBTREE_SIZE_PROP, &len) ||
 	    !data || !len || data + len < data) {
 		pr_warn("subtree %s is malformed\n", name);
 		return -EINVAL;

@@ -146,6 +146,7 @@ struct folio *kho_alloc_folio(unsigned int order);
 
 /* kho_fdt.c */
 int kho_fdt_init(void);
+bool kho_fdt_read_u64(const void *fdt, int node, const char *name, u64 *value);
 
 /* kho_boot.c */
 extern bool kho_enable;

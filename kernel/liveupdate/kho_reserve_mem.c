@@ -12,7 +12,6 @@
 #include <linux/libfdt.h>
 #include <linux/memblock.h>
 #include <linux/mm.h>
-#include <linux/unaligned.h>
 
 #include "kho_internal.h"
 
@@ -47,20 +46,6 @@ err:
 	pr_warn("%s: list of %zu bytes at %pa not understood\n",
 		MEMBLOCK_KHO_SUBTREE, size, &phys);
 	return NULL;
-}
-
-static bool __init read_u64(const void *fdt, int node, const char *name,
-			    u64 *value)
-{
-	const void *data;
-	int len;
-
-	data = fdt_getprop(fdt, node, name, &len);
-	if (!data || len != sizeof(*value))
-		return false;
-
-	*value = get_unaligned((const u64 *)data);
-	return true;
 }
 
 struct region {
@@ -102,8 +87,8 @@ phys_addr_t __init kho_reserve_mem_revive(const char *name, phys_addr_t size,
 		return 0;
 
 	if (fdt_node_check_compatible(fdt, node, RESERVE_MEM_KHO_COMPATIBLE) ||
-	    !read_u64(fdt, node, RESERVE_MEM_KHO_START_PROP, &start) ||
-	    !read_u64(fdt, node, RESERVE_MEM_KHO_SIZE_PROP, &old_size)) {
+	    !kho_fdt_read_u64(fdt, node, RESERVE_MEM_KHO_START_PROP, &start) ||
+	    !kho_fdt_read_u64(fdt, node, RESERVE_MEM_KHO_SIZE_PROP, &old_size)) {
 		pr_warn("reserve_mem %s: handed-over description is malformed\n",
 			name);
 		return 0;
