@@ -142,6 +142,7 @@ static void *preserved_next(struct seq_file *m, void *v, loff_t *pos)
 }
 
 static void *preserved_start(struct seq_file *m, loff_t *pos)
+	__acquires(RCU)
 {
 	struct kho_radix_tree *tree = file_inode(m->file)->i_private;
 	struct preserved_seq *seq = m->private;
@@ -167,6 +168,7 @@ static void *preserved_start(struct seq_file *m, loff_t *pos)
 }
 
 static void preserved_stop(struct seq_file *m, void *v)
+	__releases(RCU)
 {
 	rcu_read_unlock();
 }
