@@ -57,7 +57,7 @@ there -c sequence.editor="sed -i '1s/^pick/reword/'" -c core.editor="sed -i '1s/
 # our entry in MAINTAINERS, and two new files.
 printf '\n/* uncommitted */\n' >> kernel/liveupdate/kho_radix.c
 sed -i 's/^static bool alloc_payload;/static bool alloc_payload; \/* uncommitted *\//' mm/memblock.c
-sed -i 's|^# Parse reserve|&|; s|^ \* Parse reserve_mem=nn:align:name| * Parse reserve_mem=nn:align:name (uncommitted)|' mm/memblock.c
+sed -i 's|^ \* Parse reserve_mem=nn:align:name| * Parse reserve_mem=nn:align:name (uncommitted)|' mm/memblock.c
 sed -i '1s/$/ uncommitted/' lib/crc32.c
 sed -i '/^F:	include\/linux\/kexec_handover.h/a F:	kernel/liveupdate/uncommitted.h' MAINTAINERS
 printf '/* SPDX-License-Identifier: GPL-2.0-only */\n' > kernel/liveupdate/uncommitted.h
@@ -65,6 +65,12 @@ mkdir -p drivers/uncommitted
 printf '# SPDX-License-Identifier: GPL-2.0-only\n' > drivers/uncommitted/Makefile
 chmod +x drivers/uncommitted/Makefile
 
+# Each of these edits has to have happened, or the rest proves nothing.
+same "all edits were made" "MAINTAINERS drivers/uncommitted/ \
+kernel/liveupdate/kho_radix.c kernel/liveupdate/uncommitted.h lib/crc32.c \
+mm/memblock.c" "$(there status --porcelain | cut -c4- | sort | xargs)"
+same "memblock.c was edited where two patches touch it" 2 \
+	"$(there diff -U0 mm/memblock.c | grep -c '^+.*uncommitted')"
 there add --all --intent-to-add
 final=$(GIT_INDEX_FILE=$copy/build/index; export GIT_INDEX_FILE
 	there read-tree HEAD && there add --all && there write-tree)
