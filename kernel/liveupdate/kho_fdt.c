@@ -80,9 +80,6 @@ static int add_to_fdt(const char *name, u64 phys, u64 size)
 
 	guard(mutex)(&kho_out.lock);
 
-	if (kho_out.frozen)
-		return -EBUSY;
-
 	node = fdt_add_subnode(kho_out.fdt, 0, name);
 	if (node < 0)
 		return fdt_errno(node);
@@ -109,9 +106,8 @@ static int add_to_fdt(const char *name, u64 phys, u64 size)
  * Context: Process context, after fs_initcall; may sleep.
  * Return: 0; -EOPNOTSUPP when KHO is off; -EINVAL when @name or @size is
  *	   empty, @name has other characters, or @blob is not in the direct
- *	   map; -EEXIST when @name is taken; -ENOSPC when the root FDT is full;
- *	   -EBUSY when the kexec reboot has begun. On failure nothing has
- *	   changed.
+ *	   map; -EEXIST when @name is taken; -ENOSPC when the root FDT is full. On
+ *	   failure nothing has changed.
  */
 int kho_add_subtree(const char *name, void *blob, size_t size)
 {
@@ -139,10 +135,6 @@ static bool remove_from_fdt(u64 phys)
 	int node;
 
 	guard(mutex)(&kho_out.lock);
-
-	/* Too late: the next kernel gets it. */
-	if (kho_out.frozen)
-		return true;
 
 	fdt_for_each_subnode(node, kho_out.fdt, 0) {
 		if (!kho_fdt_read_u64(kho_out.fdt, node,
@@ -234,7 +226,8 @@ int kho_retrieve_subtree(const char *name, phys_addr_t *phys, size_t *size)
 	if (node < 0 ||
 	    !kho_fdt_read_u64(kho_in.fdt, node, KHO_FDT_SUBTREE_DATA_PROP, &data) ||
 	    !kho_fdt_read_u64(kho_in.fdt, node, KHO_FDT_SUBTREE_SIZE_PROP, &len) ||
-	    !data || !len || data + len < data) {
+	    !data || !len || data + len < data ||
+	    !pfn_valid(PHYS_PFN(data)) || !pfn_valid(PHYS_PFN(data + len - 1))) {
 		pr_warn("subtree %s is malformed\n", name);
 		return -EINVAL;
 	}

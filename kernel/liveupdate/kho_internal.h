@@ -107,8 +107,7 @@ bool kho_range_covered(const struct kho_radix_tree *tree, phys_addr_t phys,
  * struct kho_out - what is handed to the next kernel
  * @tree: what is preserved; root is NULL until KHO is ready to preserve
  * @fdt: the root FDT
- * @lock: protects @fdt and @frozen
- * @frozen: the reboot relies on @fdt, which must not change any more
+ * @lock: protects @fdt; held from the moment on that a reboot relies on it
  * @nr_pages: number of pages in @tree
  * @nr_own_pages: those of them that nobody but KHO needs
  */
@@ -116,7 +115,6 @@ struct kho_out {
 	struct kho_radix_tree tree;
 	void *fdt;
 	struct mutex lock;
-	bool frozen;
 	atomic_long_t nr_pages;
 	unsigned long nr_own_pages;
 };

@@ -123,13 +123,13 @@ int kho_kexec_prepare(struct kimage *image)
  *
  * Waits until nobody is in the middle of changing it, so that the next kernel
  * does not find it half written. Drivers can change it until they have been
- * shut down.
+ * shut down. Who tries later never returns, and so does not free a blob that
+ * the next kernel will look for.
  *
  * Context: kernel_kexec(), after device_shutdown(), with no way back.
  */
 void kho_kexec_freeze(void)
 {
-	mutex_lock(&kho_out.lock);
-	kho_out.frozen = true;
-	mutex_unlock(&kho_out.lock);
+	if (!kho_out_not_ready())
+		mutex_lock(&kho_out.lock);
 }

@@ -8,6 +8,7 @@ stage1()
 {
 	check "KHO is on" [ -d $KHO ]
 	check "the first kernel of a chain has no handover" [ ! -d $KHO/in ]
+	check "scratch is CMA" scratch_is_cma
 	check "producer preserves" producer preserve
 	check "preserved pages are counted" \
 		[ "$(counter out/preserved_pages)" -gt "$(producer_total pages)" ]
@@ -25,6 +26,7 @@ stage1()
 stage2()
 {
 	check "handed over" [ -d $KHO/in ]
+	check "scratch is CMA" scratch_is_cma
 	check_eq "first handover of the chain" 1 \
 		"$(od -An -tu4 -j69 -N4 $KHO/in/sub_fdts/kexec-metadata | tr -d ' ')"
 	check "this kernel counts on" \
@@ -42,6 +44,17 @@ stage2()
 	check "producer frees" producer free
 	check_eq "nothing is unclaimed" 0 "$(counter in/unclaimed_pages)"
 	check "nothing is listed" [ ! -s $KHO/in/preserved ]
+}
+
+# Free pages count as CMA by the type of their pageblock. Half of scratch is more
+# than a kernel, its initrd and some movable pages take.
+scratch_is_cma()
+{
+	local kib
+	kib=$(awk '{ n += $2 } END { print n }' $KHO/scratch)
+	[ "$(meminfo CmaTotal)" -eq "$kib" ] &&
+		[ "$(meminfo CmaFree)" -ge $((kib / 2)) ] &&
+		[ "$(meminfo CmaFree)" -le "$kib" ]
 }
 
 # For whoever draws a picture from the log: this kernel, the one of STAGE, and
