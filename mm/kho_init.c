@@ -2,51 +2,53 @@
 /*
  * struct pages of memory that Kexec HandOver preserves.
  *
- * From early boot on the memory is reserved, and as long as nobody has
- * restored it, each of its pages is PageReserved with a refcount of 1.
+ * As long as nobody has restored it, each page is PageReserved.
  *
- * With CONFIG_DEFERRED_STRUCT_PAGE_INIT most struct pages are not initialized
- * when the page allocator starts. Those of preserved memory wait even longer,
- * until kho_init_pages_late(), so that booting does not take longer the more
- * is preserved; who restores memory earlier has it initialized then. Only what
- * the page allocator looks at when it frees a neighbour must be valid at once;
- * see kho_noinit_range().
+ * What is preserved lies in blocks that are held: see kernel/liveupdate/kho_hold.c.
+ * Opening a block initializes its struct pages, and gives those that are neither
+ * preserved nor reserved to the page allocator. All blocks are opened in
+ * page_alloc_init_late(), by all CPUs, or before that when somebody restores memory
+ * in them. With CONFIG_DEFERRED_STRUCT_PAGE_INIT that is the first time that their
+ * struct pages are touched, so that booting does not take longer the more is
+ * preserved. Without, the generic code has initialized them with all others.
  */
 
 #include <linux/cma.h>
+#include <linux/fs.h>
 #include <linux/kho_mm.h>
 #include <linux/memblock.h>
 #include <linux/mm.h>
 #include <linux/page-isolation.h>
+#include <linux/padata.h>
+#include <linux/page_ext.h>
 #include <linux/pgalloc_tag.h>
 #include <linux/sched.h>
-#include <linux/xarray.h>
 
 #include "internal.h"
 
-/**
- * kho_noinit_range - which part of a preserved range may stay uninitialized
- * @start: physical address of the first byte; set to that of the part
- * @end: physical address after the last byte; set to that of the part
- *
- * Freeing a page looks at its buddies, and thus at any page in the same
- * naturally aligned block of MAX_ORDER_NR_PAGES. A stale struct page of the
- * previous kernel could pass for a free one there. So only blocks of that size
- * that are preserved as a whole may be left for later.
- *
- * Return: false when there is no such part.
- */
-bool __init kho_noinit_range(phys_addr_t *start, phys_addr_t *end)
-{
-	phys_addr_t block = PFN_PHYS(MAX_ORDER_NR_PAGES);
+/* What a thread does at a time: whole blocks, and whole pageblocks. */
+#define CHUNK_PAGES	(32 * MAX_ORDER_NR_PAGES)
 
-	if (!IS_ENABLED(CONFIG_DEFERRED_STRUCT_PAGE_INIT))
+/* Whether struct pages of held blocks were left uninitialized. */
+static bool pages_deferred;
+
+/**
+ * kho_defer_pages - leave the struct pages of a memory region for later?
+ * @pfn: first page of the region, or of the part in one zone
+ *
+ * Memory regions consist of held blocks, or have none. As for other pages,
+ * nothing is left for later when early users of page_ext want all of them.
+ *
+ * Return: true when kho_init_pages_late() will initialize them.
+ */
+bool __init kho_defer_pages(unsigned long pfn)
+{
+	if (!IS_ENABLED(CONFIG_DEFERRED_STRUCT_PAGE_INIT) ||
+	    early_page_ext_enabled() || !kho_page_held(pfn))
 		return false;
 
-	*start = round_up(*start, block);
-	*end = round_down(*end, block);
-
-	return *start < *end;
+	pages_deferred = true;
+	return true;
 }
 
 /* The zone that @pfn belongs to, NULL when memblock knows no node for it. */
@@ -66,124 +68,216 @@ static struct zone *zone_of_pfn(int nid, unsigned long pfn)
 	return NULL;
 }
 
-/*
- * Initialize struct pages as reserved, zone by zone, the zone being looked up
- * once for each. The range may cross zones and nodes. Pages that are in no zone
- * were initialized as a hole by the generic code.
- */
-static void __ref init_pages(unsigned long pfn, unsigned long end_pfn)
+/* Call a function for each part of a block that is RAM, in one zone. */
+typedef void part_fn(struct zone *zone, unsigned long pfn,
+		     unsigned long end_pfn, unsigned long *keep);
+
+static void __ref visit_parts(unsigned long pfn, part_fn *fn, unsigned long *keep)
 {
-	unsigned long region_start, region_end, stop_pfn;
+	unsigned long end_pfn = pfn + MAX_ORDER_NR_PAGES, region_start, stop_pfn;
 	struct zone *zone;
 	int nid;
 
 	while (pfn < end_pfn) {
-		nid = memblock_search_pfn_nid(pfn, &region_start, &region_end);
-		if (nid == NUMA_NO_NODE)
-			region_end = end_pfn;
-
+		nid = memblock_search_pfn_nid(pfn, &region_start, &stop_pfn);
 		zone = zone_of_pfn(nid, pfn);
-		stop_pfn = min(end_pfn, region_end);
-		if (!zone) {
-			pfn = stop_pfn;
+		if (!zone || stop_pfn <= pfn) {
+			/* A hole, which the generic code has seen to. */
+			pfn++;
 			continue;
 		}
 
-		stop_pfn = min(stop_pfn, zone_end_pfn(zone));
-		for (; pfn < stop_pfn; pfn++) {
-			__init_single_page(pfn_to_page(pfn), pfn,
-					   zone_idx(zone), nid);
-			__SetPageReserved(pfn_to_page(pfn));
-		}
+		stop_pfn = min3(stop_pfn, end_pfn, zone_end_pfn(zone));
+		fn(zone, pfn, stop_pfn, keep);
+		pfn = stop_pfn;
+	}
+}
+
+static unsigned long in_block(unsigned long pfn)
+{
+	return pfn % MAX_ORDER_NR_PAGES;
+}
+
+static void __ref init_struct_pages(struct zone *zone, unsigned long pfn,
+				    unsigned long end_pfn, unsigned long *unused)
+{
+	int nid = zone_to_nid(zone), zid = zone_idx(zone);
+	struct page *page = pfn_to_page(pfn);
+
+	for (; pfn < end_pfn; pfn++, page++) {
+		__init_single_page(page, pfn, zid, nid);
+		kho_init_reserved_pageblock(page, pfn);
+	}
+}
+
+/* What is kept becomes reserved. */
+static void keep_part(struct zone *zone, unsigned long pfn,
+		      unsigned long end_pfn, unsigned long *keep)
+{
+	unsigned long block = pfn - in_block(pfn), bit = in_block(pfn);
+
+	for_each_set_bit_from(bit, keep, end_pfn - block)
+		__SetPageReserved(pfn_to_page(block + bit));
+}
+
+static void __ref free_pages_of_part(unsigned long pfn, unsigned long nr_pages)
+{
+	unsigned int order;
+
+	totalram_pages_add(nr_pages);
+	while (nr_pages) {
+		order = min_t(unsigned int, ilog2(nr_pages), MAX_PAGE_ORDER);
+		if (pfn)
+			order = min_t(unsigned int, order, __ffs(pfn));
+
+		/* They were reserved and not allocated. */
+		clear_page_tag_ref(pfn_to_page(pfn));
+		__free_pages_core(pfn_to_page(pfn), order, MEMINIT_EARLY);
+		pfn += 1UL << order;
+		nr_pages -= 1UL << order;
+	}
+}
+
+/* Free what is not kept. */
+static void free_part(struct zone *zone, unsigned long pfn,
+		      unsigned long end_pfn, unsigned long *keep)
+{
+	unsigned long block = pfn - in_block(pfn);
+	unsigned long size = end_pfn - block;
+	unsigned long start = in_block(pfn), end;
+
+	for_each_clear_bitrange_from(start, end, keep, size)
+		free_pages_of_part(block + start, end - start);
+}
+
+/* The first reserved region that ends after @phys. */
+static __ref struct memblock_region *first_reserved(phys_addr_t phys)
+{
+	struct memblock_region *regions = memblock.reserved.regions;
+	unsigned long low = 0, high = memblock.reserved.cnt, mid;
+
+	while (low < high) {
+		mid = low + (high - low) / 2;
+		if (regions[mid].base + regions[mid].size <= phys)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+
+	return regions + low;
+}
+
+/* Parts of a block may have been reserved while it was held. */
+static void __ref keep_reserved(unsigned long pfn, unsigned long *keep)
+{
+	phys_addr_t start = PFN_PHYS(pfn), end = PFN_PHYS(pfn + MAX_ORDER_NR_PAGES);
+	struct memblock_region *region = first_reserved(start);
+	struct memblock_region *stop = memblock.reserved.regions + memblock.reserved.cnt;
+	unsigned long first, last;
+
+	for (; region < stop && region->base < end; region++) {
+		first = PHYS_PFN(max(start, region->base) - start);
+		last = PHYS_PFN(min(end, region->base + region->size) - 1 - start);
+		bitmap_set(keep, first, last - first + 1);
 	}
 }
 
 /*
- * Pageblocks that are preserved as a whole were passed over when pageblocks got
- * their type. They have no free pages yet.
+ * All pages of the block must be initialized before one is freed, which looks at
+ * the others.
  */
-static void init_pageblocks(unsigned long pfn, unsigned long end_pfn)
+static void open_block(unsigned long pfn)
 {
-	pfn = pageblock_align(pfn);
-	for (; pfn + pageblock_nr_pages <= end_pfn; pfn += pageblock_nr_pages)
-		set_pageblock_migratetype(pfn_to_page(pfn), MIGRATE_MOVABLE);
+	DECLARE_BITMAP(keep, MAX_ORDER_NR_PAGES);
+
+	kho_hold_read(pfn, keep);
+	keep_reserved(pfn, keep);
+
+	if (pages_deferred)
+		visit_parts(pfn, init_struct_pages, NULL);
+	visit_parts(pfn, keep_part, keep);
+	visit_parts(pfn, free_part, keep);
+	clear_bit(pfn / MAX_ORDER_NR_PAGES, kho_held_blocks);
 }
 
-/* Blocks of MAX_ORDER_NR_PAGES that were initialized before all the others. */
-static DEFINE_XARRAY(early_blocks);
-
-/* Whether the pages of a block were left uninitialized by kho_noinit_range(). */
-static bool __ref block_is_noinit(unsigned long pfn)
+static void open_blocks(unsigned long pfn, unsigned long end_pfn)
 {
-	phys_addr_t phys = PFN_PHYS(pfn);
-	struct memblock_region *region;
-
-	for_each_reserved_mem_region(region) {
-		if (phys < region->base)
-			break;
-		if (phys - region->base < region->size)
-			return memblock_is_reserved_noinit(region);
-	}
-
-	return false;
-}
-
-/**
- * kho_init_pages_early - initialize struct pages before all the others
- * @pfn: the first page
- * @end_pfn: the page after the last
- *
- * For who restores memory before kho_init_pages_late(). Who gets a page may
- * free it, and then its buddies must be valid. So whole blocks of
- * MAX_ORDER_NR_PAGES are initialized, the first time that any of their pages
- * is asked for.
- *
- * Context: Before memblock is discarded in page_alloc_init_late(), with
- *	    kho_pages_early_lock() held; may sleep.
- * Return: 0, or -ENOMEM.
- */
-int kho_init_pages_early(unsigned long pfn, unsigned long end_pfn)
-{
-	unsigned long block;
-	int err;
-
-	/* The generic code has initialized all pages. */
-	if (!IS_ENABLED(CONFIG_DEFERRED_STRUCT_PAGE_INIT))
-		return 0;
-
-	pfn = round_down(pfn, MAX_ORDER_NR_PAGES);
 	for (; pfn < end_pfn; pfn += MAX_ORDER_NR_PAGES) {
-		block = pfn / MAX_ORDER_NR_PAGES;
-		if (xa_load(&early_blocks, block) || !block_is_noinit(pfn))
-			continue;
-
-		err = xa_err(xa_store(&early_blocks, block, xa_mk_value(1),
-				      GFP_KERNEL));
-		if (err)
-			return err;
-
-		init_pages(pfn, pfn + MAX_ORDER_NR_PAGES);
-		init_pageblocks(pfn, pfn + MAX_ORDER_NR_PAGES);
-	}
-
-	return 0;
-}
-
-static void __init init_range_late(unsigned long pfn, unsigned long end_pfn)
-{
-	unsigned long stop_pfn;
-
-	for (; pfn < end_pfn; pfn = stop_pfn) {
-		stop_pfn = min(SECTION_ALIGN_UP(pfn + 1), end_pfn);
-		init_pages(pfn, stop_pfn);
+		if (kho_page_held(pfn))
+			open_block(pfn);
 		cond_resched();
 	}
 }
 
-static void __init init_pageblocks_late(unsigned long pfn, unsigned long end_pfn)
+/**
+ * kho_init_pages_early - open the blocks of a range before all others
+ * @pfn: the first page
+ * @end_pfn: the page after the last
+ *
+ * For who restores memory before kho_init_pages_late(), and before he takes it
+ * out of the incoming tree.
+ *
+ * Context: Before memblock is discarded in page_alloc_init_late(), with
+ *	    kho_pages_early_lock() held.
+ */
+void kho_init_pages_early(unsigned long pfn, unsigned long end_pfn)
 {
-	init_pageblocks(pfn, end_pfn);
-	cond_resched();
+	open_blocks(round_down(pfn, MAX_ORDER_NR_PAGES), end_pfn);
+}
+
+static void __init open_chunk(unsigned long pfn, unsigned long end_pfn, void *unused)
+{
+	open_blocks(pfn, end_pfn);
+}
+
+/**
+ * kho_init_pages_exact - initialize struct pages of blocks that are not held
+ *
+ * For blocks in which what is preserved has been reserved in pieces. Who restores
+ * memory there early may free it, and then the pages next to it must be valid. Most
+ * of them are initialized again with other deferred pages, before they are free.
+ *
+ * Context: Before memblock_free_all().
+ */
+void __init kho_init_pages_exact(void)
+{
+	unsigned long block;
+
+	if (!IS_ENABLED(CONFIG_DEFERRED_STRUCT_PAGE_INIT))
+		return;
+
+	for_each_set_bit(block, kho_exact_blocks, kho_nr_blocks)
+		visit_parts(block * MAX_ORDER_NR_PAGES, init_struct_pages, NULL);
+}
+
+/**
+ * kho_init_pages_late - open all blocks that are still held
+ *
+ * Context: page_alloc_init_late(), beside the threads that initialize deferred
+ *	    struct pages, and before memblock is discarded.
+ */
+void __init kho_init_pages_late(void)
+{
+	unsigned long end_pfn = kho_nr_blocks * MAX_ORDER_NR_PAGES;
+
+	if (!kho_preserved_begin())
+		return;
+
+#ifdef CONFIG_PADATA
+	padata_do_multithreaded(&(struct padata_mt_job) {
+		.thread_fn = open_chunk,
+		.size = end_pfn,
+		.align = CHUNK_PAGES,
+		.min_chunk = CHUNK_PAGES,
+		.max_threads = num_online_cpus(),
+	});
+#else
+	open_chunk(0, end_pfn, NULL);
+#endif
+	/* It is based on free pages. */
+	files_maxfiles_init();
+
+	kho_preserved_end();
 }
 
 /* Show scratch as what it is: memory for movable pages, like CMA areas. */
@@ -204,26 +298,6 @@ static int __init account_scratch(void)
 	return 0;
 }
 core_initcall(account_scratch);
-
-/**
- * kho_init_pages_late - initialize what is preserved and not yet restored
- *
- * Context: page_alloc_init_late(), after deferred initialization and before
- *	    memblock is discarded.
- */
-void __init kho_init_pages_late(void)
-{
-	if (!kho_preserved_begin())
-		return;
-
-	if (IS_ENABLED(CONFIG_DEFERRED_STRUCT_PAGE_INIT)) {
-		kho_preserved_for_each(init_range_late);
-		kho_preserved_for_each(init_pageblocks_late);
-	}
-
-	xa_destroy(&early_blocks);
-	kho_preserved_end();
-}
 
 static bool __init early_page_initialized(unsigned long pfn)
 {

@@ -22,10 +22,15 @@ extern struct kho_scratch *kho_scratch;
 extern unsigned int kho_scratch_cnt;
 bool __kho_scratch_overlap(phys_addr_t phys, size_t size);
 
-/* kernel/liveupdate/kho_boot.c */
+/* kernel/liveupdate/kho_late.c */
 bool kho_preserved_begin(void);
-void kho_preserved_for_each(void (*fn)(unsigned long pfn, unsigned long end_pfn));
 void kho_preserved_end(void);
+
+/* kernel/liveupdate/kho_hold.c */
+extern unsigned long *kho_held_blocks;
+extern unsigned long kho_nr_blocks;
+extern unsigned long *kho_exact_blocks;
+void kho_hold_read(unsigned long pfn, unsigned long *pages);
 
 /* kernel/liveupdate/kho_reserve_mem.c */
 phys_addr_t kho_reserve_mem_revive(const char *name, phys_addr_t size,
@@ -36,12 +41,27 @@ int reserve_mem_for_each(int (*fn)(const char *name, phys_addr_t start,
 				   phys_addr_t size, void *data), void *data);
 
 /* mm/kho_init.c */
-bool kho_noinit_range(phys_addr_t *start, phys_addr_t *end);
-int kho_init_pages_early(unsigned long pfn, unsigned long end_pfn);
+bool kho_defer_pages(unsigned long pfn);
+void kho_init_pages_early(unsigned long pfn, unsigned long end_pfn);
+void kho_init_pages_exact(void);
 void kho_init_pages_late(void);
 void kho_init_scratch_pageblocks(unsigned long pfn, unsigned long end_pfn);
 void kho_release_folio(struct page *page, unsigned int order);
 void kho_release_pages(struct page *page, unsigned long nr_pages);
+
+/**
+ * kho_page_held - whether a page is in a block that is held
+ * @pfn: the page
+ *
+ * Return: true until the block is opened; see kernel/liveupdate/kho_hold.c.
+ */
+static inline bool kho_page_held(unsigned long pfn)
+{
+	unsigned long block = pfn / MAX_ORDER_NR_PAGES;
+
+	return kho_held_blocks && block < kho_nr_blocks &&
+	       test_bit(block, kho_held_blocks);
+}
 
 /**
  * kho_pageblock_migratetype - migratetype that a pageblock begins with
@@ -56,7 +76,7 @@ void kho_release_pages(struct page *page, unsigned long nr_pages);
  */
 static inline int kho_pageblock_migratetype(unsigned long pfn, int migratetype)
 {
-	if (kho_scratch_cnt &&
+	if (kho_scratch_cnt && migratetype == MIGRATE_MOVABLE &&
 	    __kho_scratch_overlap(PFN_PHYS(pfn), PFN_PHYS(pageblock_nr_pages)))
 		return MIGRATE_CMA;
 
@@ -75,9 +95,13 @@ static inline int kho_pageblock_migratetype(unsigned long pfn, int migratetype)
 static inline void kho_init_reserved_pageblock(struct page *page,
 					       unsigned long pfn)
 {
-	if (kho_scratch_cnt && pageblock_aligned(pfn))
-		set_pageblock_migratetype(page,
-				kho_pageblock_migratetype(pfn, MIGRATE_MOVABLE));
+	int migratetype;
+
+	if (!kho_scratch_cnt || !pageblock_aligned(pfn))
+		return;
+
+	migratetype = kho_pageblock_migratetype(pfn, MIGRATE_MOVABLE);
+	set_pageblock_migratetype(page, migratetype);
 }
 
 #else /* !CONFIG_KEXEC_HANDOVER */
@@ -87,6 +111,16 @@ static inline phys_addr_t kho_reserve_mem_revive(const char *name,
 						 phys_addr_t align)
 {
 	return 0;
+}
+
+static inline bool kho_page_held(unsigned long pfn)
+{
+	return false;
+}
+
+static inline bool kho_defer_pages(unsigned long pfn)
+{
+	return false;
 }
 
 static inline void kho_init_pages_late(void) {}

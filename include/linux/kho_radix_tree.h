@@ -20,6 +20,12 @@
 	(KHO_RADIX_BITMAP_BITS +					\
 	 (KHO_RADIX_LEVELS - 1) * KHO_RADIX_TABLE_BITS)
 
+/* The bit that stands for a key in its leaf. */
+static inline unsigned long kho_radix_leaf_bit(unsigned long key)
+{
+	return key & ((1UL << KHO_RADIX_BITMAP_BITS) - 1);
+}
+
 struct kho_radix_node;
 
 /**
@@ -71,6 +77,9 @@ int kho_radix_add_new_key(struct kho_radix_tree *tree, unsigned long key,
 			  bool *added);
 bool kho_radix_del_key(struct kho_radix_tree *tree, unsigned long key);
 bool kho_radix_test_key(const struct kho_radix_tree *tree, unsigned long key);
+unsigned long *kho_radix_add_leaf(struct kho_radix_tree *tree, unsigned long key);
+const unsigned long *kho_radix_leaf(const struct kho_radix_tree *tree,
+				    unsigned long key);
 int kho_radix_walk_tree(struct kho_radix_tree *tree,
 			const struct kho_radix_walk_cb *cb, void *data);
 

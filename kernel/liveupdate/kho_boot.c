@@ -30,7 +30,7 @@
 #include "kho_internal.h"
 
 bool kho_enable __ro_after_init =
-	IS_ENABLED(CONFIG_KEXEC_HANDOVER_ENABLE_DEFAULT);
+	IS_ENABLED(CONFIG_KEXEC_HANDOVER_ENABLE_DEFAULT) && !IS_ENABLED(CONFIG_KMSAN);
 
 struct kho_in kho_in;
 
@@ -46,12 +46,16 @@ static struct {
 	unsigned long nr_nodes;
 } incoming __initdata;
 
-static struct kho_range_iter range_iter __initdata;
-
 static int __init kho_param(char *p)
 {
 	if (!p || kstrtobool(p, &kho_enable))
 		pr_err("kho=%s ignored: expected on or off\n", p ?: "");
+
+	/* It would want shadow pages for what is held. */
+	if (IS_ENABLED(CONFIG_KMSAN) && kho_enable) {
+		pr_err("kho=on ignored: not with CONFIG_KMSAN\n");
+		kho_enable = false;
+	}
 
 	return 0;
 }
@@ -81,57 +85,6 @@ bool is_kho_boot(void)
 }
 EXPORT_SYMBOL_GPL(is_kho_boot);
 
-/* Whether all of [@start, @end) is RAM, in one or in adjacent regions. */
-static bool __init range_is_ram(phys_addr_t start, phys_addr_t end)
-{
-	unsigned long pfn = PHYS_PFN(start), end_pfn = PHYS_PFN(end);
-	unsigned long region_start, region_end;
-
-	while (pfn < end_pfn) {
-		if (memblock_search_pfn_nid(pfn, &region_start,
-					    &region_end) == NUMA_NO_NODE ||
-		    region_end <= pfn)
-			return false;
-		pfn = region_end;
-	}
-
-	return true;
-}
-
-/* Read the root FDT through a temporary mapping. */
-static int __init check_fdt(const void *fdt, u64 fdt_len)
-{
-	int err;
-
-	err = fdt_check_header(fdt);
-	if (err) {
-		pr_err("handover refused: root FDT: %s\n", fdt_strerror(err));
-		return -EINVAL;
-	}
-
-	if (fdt_totalsize(fdt) > fdt_len) {
-		pr_err("handover refused: root FDT of %u bytes in %llu\n",
-		       fdt_totalsize(fdt), fdt_len);
-		return -EINVAL;
-	}
-
-	err = fdt_node_check_compatible(fdt, 0, KHO_FDT_COMPATIBLE);
-	if (err) {
-		pr_err("handover refused: root FDT is not compatible with %s\n",
-		       KHO_FDT_COMPATIBLE);
-		return -EINVAL;
-	}
-
-	if (!kho_fdt_read_u64(fdt, 0, KHO_FDT_MEMORY_MAP_PROP,
-			      &incoming.root)) {
-		pr_err("handover refused: root FDT has no valid %s\n",
-		       KHO_FDT_MEMORY_MAP_PROP);
-		return -EINVAL;
-	}
-
-	return 0;
-}
-
 static int __init check_incoming_fdt(phys_addr_t phys, u64 len)
 {
 	void *fdt;
@@ -150,7 +103,7 @@ static int __init check_incoming_fdt(phys_addr_t phys, u64 len)
 		return -ENOMEM;
 	}
 
-	err = check_fdt(fdt, len);
+	err = kho_check_fdt(fdt, len, &incoming.root);
 	early_memunmap(fdt, PAGE_SIZE);
 	return err;
 }
@@ -248,125 +201,6 @@ void __init kho_populate(phys_addr_t fdt_phys, u64 fdt_len,
 		incoming.fdt = 0;
 }
 
-/*
- * May a node be at @phys? If so reserve it. A node that is reserved already is
- * one that was visited before, or is not a node at all but the running image.
- */
-static int __init reserve_node(phys_addr_t phys, void *unused)
-{
-	if (!PAGE_ALIGNED(phys) || !memblock_is_memory(phys) ||
-	    memblock_is_kho_scratch_memory(phys) || memblock_is_reserved(phys)) {
-		pr_err("handover refused: no tree node can be at %pa\n", &phys);
-		return -EINVAL;
-	}
-
-	if (memblock_reserve(phys, PAGE_SIZE)) {
-		pr_err("handover refused: no memory to reserve tree nodes\n");
-		return -ENOMEM;
-	}
-
-	incoming.nr_nodes++;
-	return 0;
-}
-
-/* The same walk again, as far as the first one came. */
-static int __init unreserve_node(phys_addr_t phys, void *unused)
-{
-	if (!incoming.nr_nodes)
-		return -ECANCELED;
-
-	memblock_phys_free(phys, PAGE_SIZE);
-	incoming.nr_nodes--;
-	return 0;
-}
-
-static int __init check_key(unsigned long key, void *unused)
-{
-	if (kho_key_valid(key))
-		return 0;
-
-	pr_err("handover refused: impossible key %#lx\n", key);
-	return -EINVAL;
-}
-
-static const struct kho_radix_walk_cb check_cb __initconst = {
-	.leaf = check_key,
-	.node = reserve_node,
-};
-
-static const struct kho_radix_walk_cb undo_cb __initconst = {
-	.node = unreserve_node,
-};
-
-/*
- * Check what the keys stand for, in order of addresses; count the pages. The
- * nodes are reserved by now, so that no block can contain one.
- */
-static int __init check_blocks(void)
-{
-	phys_addr_t start, end, prev_end = 0;
-	unsigned int order;
-
-	kho_range_iter_init(&range_iter, &kho_in.tree);
-	while (kho_range_iter_next_block(&range_iter, &start, &order)) {
-		end = start + (PAGE_SIZE << order);
-
-		if (end <= start || !range_is_ram(start, end) ||
-		    memblock_is_region_reserved(start, end - start) ||
-		    __kho_scratch_overlap(start, end - start)) {
-			pr_err("handover refused: block of order %u at %pa is not free RAM\n",
-			       order, &start);
-			return -EINVAL;
-		}
-
-		if (start < prev_end) {
-			pr_err("handover refused: block of order %u at %pa overlaps another\n",
-			       order, &start);
-			return -EINVAL;
-		}
-
-		prev_end = end;
-		kho_in.nr_pages += 1UL << order;
-	}
-
-	if (!kho_radix_test_key(&kho_in.tree, kho_key(incoming.fdt, 0))) {
-		pr_err("handover refused: root FDT at %pa is not preserved\n",
-		       &incoming.fdt);
-		return -EINVAL;
-	}
-
-	return 0;
-}
-
-static int __init reserve_ranges(void)
-{
-	phys_addr_t start, end;
-	int err;
-
-	kho_range_iter_init(&range_iter, &kho_in.tree);
-	while (kho_range_iter_next(&range_iter, &start, &end)) {
-		err = memblock_reserve(start, end - start);
-		if (!err && kho_noinit_range(&start, &end))
-			err = memblock_reserved_mark_noinit(start, end - start);
-		if (err) {
-			pr_err("handover refused: no memory to reserve %lu pages\n",
-			       kho_in.nr_pages);
-			return err;
-		}
-	}
-
-	return 0;
-}
-
-static void __init unreserve_ranges(void)
-{
-	phys_addr_t start, end;
-
-	kho_range_iter_init(&range_iter, &kho_in.tree);
-	while (kho_range_iter_next(&range_iter, &start, &end))
-		memblock_phys_free(start, end - start);
-}
-
 static int __init check_and_reserve(void)
 {
 	int err;
@@ -387,21 +221,25 @@ static int __init check_and_reserve(void)
 	}
 
 	kho_radix_init_tree(&kho_in.tree, phys_to_virt(incoming.root));
-	err = kho_radix_walk_tree(&kho_in.tree, &check_cb, NULL) ?:
-	      check_blocks();
-	if (err)
-		goto err_nodes;
 
-	err = reserve_ranges();
+	err = kho_hold_init();
+	if (err) {
+		pr_err("handover refused: no memory to check it\n");
+		return err;
+	}
+
+	err = kho_check_tree(incoming.fdt, &incoming.nr_nodes);
 	if (err)
-		goto err_ranges;
+		goto err_drop;
+
+	err = kho_hold_commit();
+	if (err)
+		goto err_drop;
 
 	return 0;
 
-err_ranges:
-	unreserve_ranges();
-err_nodes:
-	kho_radix_walk_tree(&kho_in.tree, &undo_cb, NULL);
+err_drop:
+	kho_hold_drop();
 	return err;
 }
 
@@ -409,9 +247,9 @@ err_nodes:
  * kho_reserve_preserved - reserve what was handed over
  *
  * Called by the architecture as soon as the direct map covers all RAM, before
- * anything that needs much memory. Checks the whole handover and reserves all
- * that it preserves, together with the tree itself. After that memblock may
- * allocate from all memory again.
+ * anything that needs much memory. Checks the whole handover and keeps memblock
+ * away from all that it preserves, and from the tree itself. After that memblock
+ * may allocate from all other memory again.
  *
  * A handover that fails a check is refused with one line and leaves no trace:
  * its scratch areas are ordinary memory and kho_memory_init() finds new ones.
@@ -465,102 +303,9 @@ void __init kho_memory_init(void)
 		if (kho_scratch_reserve())
 			return;
 		kho_scratch_release();
+	} else {
+		kho_init_pages_exact();
 	}
 
 	kho_have_scratch = true;
-}
-
-/*
- * Claiming blocks while their struct pages are not set up.
- *
- * Until kho_init_pages_late() has run, whoever restores a block initializes
- * its struct pages himself, under this lock. Afterwards all blocks that are
- * left are initialized and restoring takes no lock.
- */
-static DEFINE_MUTEX(early_lock);
-static bool pages_ready;
-
-/**
- * kho_pages_ready - whether kho_init_pages_late() is through
- *
- * Return: true when nobody but who restores blocks reads the incoming tree.
- */
-bool kho_pages_ready(void)
-{
-	/* Pairs with kho_preserved_end(): who sees it sees the struct pages. */
-	return smp_load_acquire(&pages_ready);
-}
-
-/**
- * kho_pages_early_lock - begin to restore blocks
- *
- * Return: true when the caller has to initialize the struct pages of what it
- * restores. Pass it to kho_pages_early_unlock().
- */
-bool kho_pages_early_lock(void)
-{
-	if (kho_pages_ready())
-		return false;
-
-	mutex_lock(&early_lock);
-	if (!pages_ready)
-		return true;
-
-	mutex_unlock(&early_lock);
-	return false;
-}
-
-/**
- * kho_pages_early_unlock - end what kho_pages_early_lock() began
- * @early: what it returned
- */
-void kho_pages_early_unlock(bool early)
-{
-	if (early)
-		mutex_unlock(&early_lock);
-}
-
-/**
- * kho_preserved_begin - begin to initialize the pages of all unclaimed blocks
- *
- * Keeps blocks from being restored until kho_preserved_end().
- *
- * Return: false when there are none; then do not call kho_preserved_end().
- */
-bool __init kho_preserved_begin(void)
-{
-	if (!is_kho_boot())
-		return false;
-
-	mutex_lock(&early_lock);
-	return true;
-}
-
-/**
- * kho_preserved_for_each - call a function for each unclaimed range
- * @fn: called with the first page of the range and the one after its last
- *
- * Context: Between kho_preserved_begin() and kho_preserved_end().
- */
-void __init kho_preserved_for_each(void (*fn)(unsigned long pfn,
-					      unsigned long end_pfn))
-{
-	phys_addr_t start, end;
-
-	kho_range_iter_init(&range_iter, &kho_in.tree);
-	while (kho_range_iter_next(&range_iter, &start, &end))
-		fn(PHYS_PFN(start), PHYS_PFN(end));
-}
-
-/**
- * kho_preserved_end - all unclaimed blocks have initialized struct pages
- */
-void __init kho_preserved_end(void)
-{
-	/* Pairs with kho_pages_ready(). */
-	smp_store_release(&pages_ready, true);
-	mutex_unlock(&early_lock);
-
-	/* Maybe all was claimed before. */
-	kho_claimed(0);
 }

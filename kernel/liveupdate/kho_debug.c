@@ -23,12 +23,12 @@ static struct maple_tree tracked = MTREE_INIT(tracked, MT_FLAGS_USE_RCU);
  *
  * Context: Process context; may sleep.
  * Return: 0, also when the very same block is tracked already; -EEXIST after
- *	   a warning when it overlaps another one; -ENOMEM.
+ * a warning when it overlaps another one; -ENOMEM.
  */
 int kho_debug_track(unsigned long pfn, unsigned int order)
 {
-	unsigned long last = pfn + (1UL << order) - 1;
 	MA_STATE(mas, &tracked, pfn, pfn);
+	unsigned long last = pfn + (1UL << order) - 1;
 	void *entry;
 	int err;
 

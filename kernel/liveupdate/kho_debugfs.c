@@ -211,6 +211,13 @@ static int counter_get(void *data, u64 *value)
 }
 DEFINE_DEBUGFS_ATTRIBUTE(counter_fops, counter_get, NULL, "%llu\n");
 
+static int preserved_get(void *data, u64 *value)
+{
+	*value = kho_nr_pages(&kho_out.tree);
+	return 0;
+}
+DEFINE_DEBUGFS_ATTRIBUTE(preserved_pages_fops, preserved_get, NULL, "%llu\n");
+
 static int restored_get(void *data, u64 *value)
 {
 	*value = kho_in.nr_pages - atomic_long_read(&kho_in.nr_unclaimed);
@@ -233,8 +240,8 @@ static void __init create_out(struct dentry *root)
 	add_blob(dir, "fdt", kho_out.fdt, PAGE_SIZE);
 	debugfs_create_file("preserved", 0400, dir, &kho_out.tree,
 			    &preserved_fops);
-	debugfs_create_file_unsafe("preserved_pages", 0400, dir,
-				   &kho_out.nr_pages, &counter_fops);
+	debugfs_create_file_unsafe("preserved_pages", 0400, dir, NULL,
+				   &preserved_pages_fops);
 
 	/* Those that were registered before debugfs was there. */
 	guard(mutex)(&blobs_lock);
@@ -299,5 +306,6 @@ static int __init kho_debugfs_init(void)
 
 	return 0;
 }
+
 /* After kho_out_init() and before anybody restores his blob. */
 postcore_initcall(kho_debugfs_init);

@@ -12,6 +12,7 @@
 #include <linux/io.h>
 #include <linux/libfdt.h>
 #include <linux/mm.h>
+#include <linux/string.h>
 #include <linux/unaligned.h>
 
 #include "kho_internal.h"
@@ -38,6 +39,29 @@ bool kho_fdt_read_u64(const void *fdt, int node, const char *name, u64 *value)
 	return true;
 }
 
+/**
+ * kho_fdt_find_subnode - find a child of the root by its exact name
+ * @fdt: the FDT
+ * @name: the name
+ *
+ * fdt_subnode_offset() would take "name@1" for "name", too.
+ *
+ * Return: its offset, or -FDT_ERR_*.
+ */
+int kho_fdt_find_subnode(const void *fdt, const char *name)
+{
+	const char *found;
+	int node;
+
+	fdt_for_each_subnode(node, fdt, 0) {
+		found = fdt_get_name(fdt, node, NULL);
+		if (found && !strcmp(found, name))
+			return node;
+	}
+
+	return node;
+}
+
 /* A name that libfdt looks up as it is. */
 static bool subtree_name_valid(const char *name)
 {
@@ -52,7 +76,13 @@ static bool subtree_name_valid(const char *name)
 	return true;
 }
 
-static int fdt_errno(int err)
+/**
+ * kho_fdt_errno - errno for an error of libfdt
+ * @err: what a function of libfdt returned: 0 or -FDT_ERR_*
+ *
+ * Return: 0; -ENOSPC, -EEXIST; -EINVAL for all others.
+ */
+int kho_fdt_errno(int err)
 {
 	switch (err) {
 	case 0:
@@ -82,32 +112,35 @@ static int add_to_fdt(const char *name, u64 phys, u64 size)
 
 	node = fdt_add_subnode(kho_out.fdt, 0, name);
 	if (node < 0)
-		return fdt_errno(node);
+		return kho_fdt_errno(node);
 
 	err = fill_subtree(kho_out.fdt, node, phys, size);
 	if (err)
 		fdt_del_node(kho_out.fdt, node);
 
-	return fdt_errno(err);
+	return kho_fdt_errno(err);
 }
 
 /**
  * kho_add_subtree - register a blob under a name
  * @name: what the next kernel looks for with kho_retrieve_subtree(); printable
- *	  characters without "/" and "@"
+ *	  characters other than space, slash and at sign
  * @blob: the blob, in the direct map; of any format
  * @size: its length in bytes
  *
  * The blob is what tells the next kernel about everything else a producer has
  * preserved. Its own pages are preserved by the producer, with
  * kho_alloc_preserve() for example, and its content may change until the
- * reboot.
+ * reboot. It stays the caller's, who takes kho_add_subtree() back before freeing
+ * it.
  *
- * Context: Process context, after fs_initcall; may sleep.
+ * Context: Process context, after fs_initcall; may sleep. Once a kexec has shut
+ *	    down all devices this never returns: the next kernel relies on the
+ *	    root FDT then.
  * Return: 0; -EOPNOTSUPP when KHO is off; -EINVAL when @name or @size is
- *	   empty, @name has other characters, or @blob is not in the direct
- *	   map; -EEXIST when @name is taken; -ENOSPC when the root FDT is full. On
- *	   failure nothing has changed.
+ * empty, @name has other characters, or @blob is not in the direct
+ * map; -EEXIST when @name is taken; -ENOSPC when the root FDT is full. On
+ * failure nothing has changed.
  */
 int kho_add_subtree(const char *name, void *blob, size_t size)
 {
@@ -153,7 +186,10 @@ static bool remove_from_fdt(u64 phys)
  * kho_remove_subtree - take kho_add_subtree() back
  * @blob: the blob that was registered; stays preserved and allocated
  *
- * Context: Process context; may sleep.
+ * Warns when no subtree has this blob.
+ *
+ * Context: Process context; may sleep. Like kho_add_subtree(), never returns
+ *	    once a kexec has shut down all devices.
  */
 void kho_remove_subtree(void *blob)
 {
@@ -175,7 +211,7 @@ EXPORT_SYMBOL_GPL(kho_remove_subtree);
  */
 int __init kho_fdt_init(void)
 {
-	u64 root = virt_to_phys(kho_out.tree.root);
+	u64 root = virt_to_phys(kho_out.tree.root), no_checksum = 0;
 	void *fdt;
 	int err;
 
@@ -185,10 +221,12 @@ int __init kho_fdt_init(void)
 
 	err = fdt_create_empty_tree(fdt, PAGE_SIZE) ?:
 	      fdt_setprop_string(fdt, 0, "compatible", KHO_FDT_COMPATIBLE) ?:
-	      fdt_setprop(fdt, 0, KHO_FDT_MEMORY_MAP_PROP, &root, sizeof(root));
+	      fdt_setprop(fdt, 0, KHO_FDT_MEMORY_MAP_PROP, &root, sizeof(root)) ?:
+	      fdt_setprop(fdt, 0, KHO_FDT_CHECKSUM_PROP, &no_checksum,
+			  sizeof(no_checksum));
 	if (err) {
 		kho_unpreserve_free(fdt);
-		return fdt_errno(err);
+		return kho_fdt_errno(err);
 	}
 
 	kho_out.fdt = fdt;
@@ -208,8 +246,8 @@ int __init kho_fdt_init(void)
  *
  * Context: Any, after kho_reserve_preserved().
  * Return: 0; -ENOENT when there is no such subtree or this is not a handover
- *	   boot; -EINVAL when the subtree is malformed. On failure @phys and
- *	   @size are unchanged.
+ * boot; -EINVAL when the subtree is malformed. On failure @phys and
+ * @size are unchanged.
  */
 int kho_retrieve_subtree(const char *name, phys_addr_t *phys, size_t *size)
 {
@@ -219,7 +257,7 @@ int kho_retrieve_subtree(const char *name, phys_addr_t *phys, size_t *size)
 	if (!is_kho_boot())
 		return -ENOENT;
 
-	node = fdt_subnode_offset(kho_in.fdt, 0, name);
+	node = kho_fdt_find_subnode(kho_in.fdt, name);
 	if (node == -FDT_ERR_NOTFOUND)
 		return -ENOENT;
 

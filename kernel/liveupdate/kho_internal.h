@@ -40,6 +40,7 @@
  * pages is cut into the largest aligned blocks from its start on, none of
  * which may span two NUMA nodes; see kho_block_order().
  */
+#define KHO_LEAF_KEYS	BIT(KHO_RADIX_BITMAP_BITS)
 #define KHO_ORDER_0_BIT	(64 - PAGE_SHIFT)
 #define KHO_NR_ORDERS	KHO_ORDER_0_BIT
 #define KHO_MAX_ORDER	(KHO_NR_ORDERS - 1)
@@ -100,6 +101,7 @@ bool kho_range_iter_next_block(struct kho_range_iter *it, phys_addr_t *phys,
 			       unsigned int *order);
 bool kho_range_iter_next(struct kho_range_iter *it, phys_addr_t *start,
 			 phys_addr_t *end);
+unsigned long kho_nr_pages(const struct kho_radix_tree *tree);
 bool kho_range_covered(const struct kho_radix_tree *tree, phys_addr_t phys,
 		       phys_addr_t size);
 
@@ -108,14 +110,14 @@ bool kho_range_covered(const struct kho_radix_tree *tree, phys_addr_t phys,
  * @tree: what is preserved; root is NULL until KHO is ready to preserve
  * @fdt: the root FDT
  * @lock: protects @fdt; held from the moment on that a reboot relies on it
- * @nr_pages: number of pages in @tree
- * @nr_own_pages: those of them that nobody but KHO needs
+ * @generation: which @tree this is
+ * @nr_own_pages: pages in @tree that nobody but KHO needs
  */
 struct kho_out {
 	struct kho_radix_tree tree;
 	void *fdt;
-	struct mutex lock;
-	atomic_long_t nr_pages;
+	struct mutex lock;	/* of fdt */
+	unsigned int generation;
 	unsigned long nr_own_pages;
 };
 
@@ -140,14 +142,37 @@ extern struct kho_in kho_in;
 /* kho_preserve.c */
 int kho_out_not_ready(void);
 bool kho_preservable(unsigned long pfn, unsigned long nr_pages);
+int kho_preserve_block(unsigned long pfn, unsigned int order, bool *added);
 struct folio *kho_alloc_folio(unsigned int order);
 
 /* kho_fdt.c */
 int kho_fdt_init(void);
+int kho_fdt_errno(int err);
+int kho_fdt_find_subnode(const void *fdt, const char *name);
 bool kho_fdt_read_u64(const void *fdt, int node, const char *name, u64 *value);
 
 /* kho_boot.c */
 extern bool kho_enable;
+
+/* kho_check.c */
+int kho_check_fdt(const void *fdt, u64 size, u64 *root);
+int kho_check_tree(phys_addr_t fdt_phys, unsigned long *nr_nodes);
+
+/* kho_checksum.c */
+u32 kho_checksum_begin(const void *fdt);
+u32 kho_checksum_node(u32 crc, phys_addr_t phys);
+u64 kho_checksum_end(u32 crc);
+void kho_checksum_seal(void);
+
+/* kho_hold.c */
+int kho_hold_init(void);
+void kho_hold_drop(void);
+int kho_hold_node(phys_addr_t phys);
+bool kho_hold_has_node(unsigned long pfn, unsigned long nr_pages);
+void kho_hold_preserved(phys_addr_t phys, unsigned int order);
+int kho_hold_commit(void);
+
+/* kho_late.c */
 bool kho_pages_ready(void);
 bool kho_pages_early_lock(void);
 void kho_pages_early_unlock(bool early);

@@ -70,7 +70,7 @@ int kho_fill_kimage(struct kimage *image)
  * for the next kernel's own use as long as others have room.
  *
  * Return: 1 when the image does not hand over and may lie anywhere; 0 when
- *	   room was found; -EADDRNOTAVAIL.
+ * room was found; -EADDRNOTAVAIL.
  */
 int kho_locate_mem_hole(struct kexec_buf *kbuf,
 			int (*func)(struct resource *, void *))
@@ -97,8 +97,9 @@ int kho_locate_mem_hole(struct kexec_buf *kbuf,
  * kho_kexec_prepare - last look before the kexec reboot
  * @image: the image that is about to be started
  *
- * What is preserved is about to be lost when the image carries no handover;
- * then this warns, with the amount.
+ * Warns, with the amount, of what is about to be lost: all that is preserved when
+ * the image carries no handover, and in any case what was handed over to this
+ * kernel and never claimed.
  *
  * Context: kernel_kexec(), with the kexec lock held, while everything runs.
  * Return: 0.
@@ -107,10 +108,19 @@ int kho_kexec_prepare(struct kimage *image)
 {
 	unsigned long nr_pages;
 
+	/* Who returns to this kernel loses nothing. */
+	if (image->preserve_context)
+		return 0;
+
+	nr_pages = atomic_long_read(&kho_in.nr_unclaimed);
+	if (nr_pages)
+		pr_warn("%lu pages (%lu MiB) of the last handover are unclaimed and will be lost\n",
+			nr_pages, nr_pages >> (20 - PAGE_SHIFT));
+
 	if (kho_out_not_ready() || image->kho.fdt_phys)
 		return 0;
 
-	nr_pages = atomic_long_read(&kho_out.nr_pages) - kho_out.nr_own_pages;
+	nr_pages = kho_nr_pages(&kho_out.tree) - kho_out.nr_own_pages;
 	if (nr_pages)
 		pr_warn("the image carries no handover: %lu preserved pages (%lu MiB) will be lost; load it with kexec -s\n",
 			nr_pages, nr_pages >> (20 - PAGE_SHIFT));
@@ -132,4 +142,18 @@ void kho_kexec_freeze(void)
 {
 	if (!kho_out_not_ready())
 		mutex_lock(&kho_out.lock);
+}
+
+/**
+ * kho_kexec_seal - the tree does not change any more
+ *
+ * Until now it could: preserving takes no lock.
+ *
+ * Context: kernel_kexec(), after machine_shutdown(): this is the only CPU, and
+ *	    interrupts are off.
+ */
+void kho_kexec_seal(void)
+{
+	if (!kho_out_not_ready())
+		kho_checksum_seal();
 }

@@ -14,6 +14,7 @@
 #include <linux/export.h>
 #include <linux/list.h>
 #include <linux/mm.h>
+#include <linux/percpu.h>
 
 #include "kho_internal.h"
 
@@ -92,31 +93,102 @@ struct folio *kho_alloc_folio(unsigned int order)
 	return folio;
 }
 
-static int preserve_block(unsigned long pfn, unsigned int order, bool *added)
+/*
+ * The leaf that this CPU has used last, and often uses again. Leaves stay as long as
+ * the tree does.
+ */
+struct leaf_hint {
+	unsigned long nr;		/* the first key it can hold / KHO_LEAF_KEYS */
+	unsigned int generation;	/* of the tree */
+	bool preservable;		/* all blocks that it can hold are */
+	unsigned long *leaf;
+};
+
+static DEFINE_PER_CPU(struct leaf_hint, leaf_hint);
+
+/* The hint when it is about the leaf of @key, else one that says nothing. */
+static struct leaf_hint get_hint(unsigned long key)
 {
+	struct leaf_hint hint = *get_cpu_ptr(&leaf_hint);
+
+	put_cpu_ptr(&leaf_hint);
+	if (unlikely(hint.nr != key / KHO_LEAF_KEYS ||
+		     hint.generation != kho_out.generation))
+		return (struct leaf_hint){};
+
+	return hint;
+}
+
+/* To look at each section of a leaf of larger blocks would take too long. */
+#define HINT_MAX_ORDER	3
+
+static void set_hint(unsigned long key, unsigned long *leaf)
+{
+	unsigned int order = kho_key_order(key);
+	unsigned long first = key & ~(KHO_LEAF_KEYS - 1);
+	struct leaf_hint hint = {
+		.nr = key / KHO_LEAF_KEYS,
+		.generation = kho_out.generation,
+		.preservable = order <= HINT_MAX_ORDER &&
+			       kho_preservable(PHYS_PFN(kho_key_phys(first)),
+					       KHO_LEAF_KEYS << order),
+		.leaf = leaf,
+	};
+
+	*get_cpu_ptr(&leaf_hint) = hint;
+	put_cpu_ptr(&leaf_hint);
+}
+
+static int add_key(unsigned long key, unsigned long *leaf, bool *added)
+{
+	unsigned long bit = kho_radix_leaf_bit(key);
+
+	if (unlikely(!leaf)) {
+		leaf = kho_radix_add_leaf(&kho_out.tree, key);
+		if (!leaf)
+			return -ENOMEM;
+		set_hint(key, leaf);
+	}
+
+	/* A locked operation costs more than to look. */
+	*added = !test_bit(bit, leaf) && !test_and_set_bit(bit, leaf);
+	return 0;
+}
+
+/**
+ * kho_preserve_block - preserve one block
+ * @pfn: its first page
+ * @order: its order
+ * @added: set to whether it was not preserved before; unchanged on failure
+ *
+ * The caller has seen that it can be preserved.
+ *
+ * Return: 0, -ENOMEM, -EEXIST as in kho_preserve_folio().
+ */
+int kho_preserve_block(unsigned long pfn, unsigned int order, bool *added)
+{
+	unsigned long key = kho_key(PFN_PHYS(pfn), order);
 	int err;
 
 	err = kho_debug_track(pfn, order);
 	if (err)
 		return err;
 
-	err = kho_radix_add_new_key(&kho_out.tree, kho_key(PFN_PHYS(pfn), order),
-				    added);
+	err = add_key(key, get_hint(key).leaf, added);
 	if (err)
 		kho_debug_untrack(pfn, order);
-	else if (*added)
-		atomic_long_add(1UL << order, &kho_out.nr_pages);
 
 	return err;
 }
 
 static void unpreserve_block(unsigned long pfn, unsigned int order)
 {
-	if (!kho_radix_del_key(&kho_out.tree, kho_key(PFN_PHYS(pfn), order)))
-		return;
+	unsigned long key = kho_key(PFN_PHYS(pfn), order);
+	unsigned long *leaf = get_hint(key).leaf;
 
-	kho_debug_untrack(pfn, order);
-	atomic_long_sub(1UL << order, &kho_out.nr_pages);
+	if (leaf ? test_and_clear_bit(kho_radix_leaf_bit(key), leaf) :
+		   kho_radix_del_key(&kho_out.tree, key))
+		kho_debug_untrack(pfn, order);
 }
 
 /**
@@ -131,12 +203,13 @@ static void unpreserve_block(unsigned long pfn, unsigned int order)
  * Context: Process context, after fs_initcall; may sleep. Any number of
  *	    threads at once.
  * Return: 0; -EOPNOTSUPP when KHO is off; -EINVAL when the folio lies in
- *	   scratch, or in hotplugged or device memory; -ENOMEM; -EEXIST when
- *	   another preserved block overlaps, which only
- *	   CONFIG_KEXEC_HANDOVER_DEBUG looks for.
+ * scratch, or in hotplugged or device memory; -ENOMEM; -EEXIST when
+ * another preserved block overlaps, which only
+ * CONFIG_KEXEC_HANDOVER_DEBUG looks for. On failure nothing has changed.
  */
 int kho_preserve_folio(struct folio *folio)
 {
+	unsigned int order = folio_order(folio);
 	unsigned long pfn = folio_pfn(folio);
 	bool added;
 	int err;
@@ -145,16 +218,19 @@ int kho_preserve_folio(struct folio *folio)
 	if (err)
 		return err;
 
-	if (!kho_preservable(pfn, folio_nr_pages(folio)))
+	if (!get_hint(kho_key(PFN_PHYS(pfn), order)).preservable &&
+	    !kho_preservable(pfn, 1UL << order))
 		return -EINVAL;
 
-	return preserve_block(pfn, folio_order(folio), &added);
+	return kho_preserve_block(pfn, order, &added);
 }
 EXPORT_SYMBOL_GPL(kho_preserve_folio);
 
 /**
  * kho_unpreserve_folio - take kho_preserve_folio() back
- * @folio: a folio that was preserved
+ * @folio: a folio that was preserved; one that was not is ignored
+ *
+ * The caller goes on owning the folio, and may free it now.
  *
  * Context: Process context; may sleep.
  */
@@ -236,8 +312,8 @@ static void unpreserve_run(unsigned long pfn, unsigned long nr_pages,
  * Context: Process context, after fs_initcall; may sleep. Any number of
  *	    threads at once.
  * Return: 0; -EOPNOTSUPP when KHO is off; -EINVAL when @nr_pages is 0 or a
- *	   page lies where it cannot be preserved; -ENOMEM; -EEXIST as in
- *	   kho_preserve_folio(). On failure nothing has changed.
+ * page lies where it cannot be preserved; -ENOMEM; -EEXIST as in
+ * kho_preserve_folio(). On failure nothing has changed.
  */
 int kho_preserve_pages(struct page *page, unsigned long nr_pages)
 {
@@ -258,7 +334,7 @@ int kho_preserve_pages(struct page *page, unsigned long nr_pages)
 
 	for (; left; nr++) {
 		order = run_block_order(pfn, left);
-		err = preserve_block(pfn, order, &added);
+		err = kho_preserve_block(pfn, order, &added);
 		if (err) {
 			unpreserve_run(start_pfn, nr_pages, pfn, keep);
 			return err;
@@ -279,6 +355,9 @@ EXPORT_SYMBOL_GPL(kho_preserve_pages);
  * @page: the first page
  * @nr_pages: the same number as was given to kho_preserve_pages()
  *
+ * The caller goes on owning the pages, and may free them now. Another number
+ * may leave some of them preserved.
+ *
  * Context: Process context; may sleep.
  */
 void kho_unpreserve_pages(struct page *page, unsigned long nr_pages)
@@ -294,10 +373,12 @@ EXPORT_SYMBOL_GPL(kho_unpreserve_pages);
  * kho_alloc_preserve - allocate memory and preserve it
  * @size: bytes; rounded up to a folio
  *
+ * The memory is physically contiguous, in the direct map, and never in scratch.
+ *
  * Context: Process context, after fs_initcall; may sleep.
  * Return: zeroed memory, owned by the caller until kho_unpreserve_free();
- *	   ERR_PTR() of -EOPNOTSUPP when KHO is off, -EINVAL when @size is 0,
- *	   -E2BIG when it takes more than MAX_PAGE_ORDER, -ENOMEM.
+ * ERR_PTR() of -EOPNOTSUPP when KHO is off, -EINVAL when @size is 0,
+ * -E2BIG when it takes more than MAX_PAGE_ORDER, -ENOMEM.
  */
 void *kho_alloc_preserve(size_t size)
 {
@@ -372,12 +453,13 @@ static int __init kho_out_init(void)
 
 	kho_radix_init_tree(&kho_out.tree, root);
 	kho_out.tree.alloc_node = alloc_tree_node;
+	kho_out.generation++;
 
 	err = kho_fdt_init();
 	if (err)
 		goto err_destroy;
 
-	kho_out.nr_own_pages = atomic_long_read(&kho_out.nr_pages);
+	kho_out.nr_own_pages = kho_nr_pages(&kho_out.tree);
 	return 0;
 
 err_destroy:

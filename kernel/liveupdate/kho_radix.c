@@ -48,8 +48,8 @@
  * them first, with the node callback of kho_radix_walk_tree().
  */
 
-#define TABLE_ENTRIES	(1UL << KHO_RADIX_TABLE_BITS)
-#define BITMAP_KEYS	(1UL << KHO_RADIX_BITMAP_BITS)
+#define TABLE_ENTRIES	BIT(KHO_RADIX_TABLE_BITS)
+#define BITMAP_KEYS	BIT(KHO_RADIX_BITMAP_BITS)
 #define ROOT_LEVEL	(KHO_RADIX_LEVELS - 1)
 #define MAX_KEY		(~0UL >> (BITS_PER_LONG - KHO_RADIX_KEY_BITS))
 
@@ -72,11 +72,6 @@ static inline unsigned int level_shift(unsigned int level)
 static inline unsigned long level_index(unsigned long key, unsigned int level)
 {
 	return (key >> level_shift(level)) & (TABLE_ENTRIES - 1);
-}
-
-static inline unsigned long leaf_bit(unsigned long key)
-{
-	return key & (BITMAP_KEYS - 1);
 }
 
 static struct kho_radix_node *entry_node(u64 entry)
@@ -173,7 +168,7 @@ static void free_subtree(struct kho_radix_node *node, unsigned int level)
  *
  * The nodes must belong to this kernel's page allocator.
  *
- * Context: Any; it is linear in the number of nodes.
+ * Context: Any that can free pages; it is linear in the number of nodes.
  */
 void kho_radix_destroy_tree(struct kho_radix_tree *tree)
 {
@@ -184,6 +179,36 @@ void kho_radix_destroy_tree(struct kho_radix_tree *tree)
 	tree->root = NULL;
 }
 EXPORT_SYMBOL_GPL(kho_radix_destroy_tree);
+
+/**
+ * kho_radix_add_leaf - find the leaf of a key, or add it
+ * @tree: the tree
+ * @key: the key
+ *
+ * Whoever sets bits in the leaf by himself does so with atomic operations.
+ *
+ * Context: May sleep. Safe beside other callers that add, delete or test.
+ * Return: a bitmap in which @key is bit kho_radix_leaf_bit(@key), and that stays
+ * until kho_radix_destroy_tree(); NULL when there is no memory, or @key has more
+ * than KHO_RADIX_KEY_BITS bits.
+ */
+unsigned long *kho_radix_add_leaf(struct kho_radix_tree *tree, unsigned long key)
+{
+	struct kho_radix_node *node = tree->root;
+	unsigned int level;
+
+	if (key > MAX_KEY)
+		return NULL;
+
+	for (level = ROOT_LEVEL; level > 0; level--) {
+		node = get_or_add_node(tree,
+				       &node->table[level_index(key, level)]);
+		if (!node)
+			return NULL;
+	}
+
+	return node->bitmap;
+}
 
 /**
  * kho_radix_add_new_key - add a key and tell whether it was new
@@ -198,20 +223,16 @@ EXPORT_SYMBOL_GPL(kho_radix_destroy_tree);
 int kho_radix_add_new_key(struct kho_radix_tree *tree, unsigned long key,
 			  bool *added)
 {
-	struct kho_radix_node *node = tree->root;
-	unsigned int level;
+	unsigned long *leaf;
 
 	if (key > MAX_KEY)
 		return -ERANGE;
 
-	for (level = ROOT_LEVEL; level > 0; level--) {
-		node = get_or_add_node(tree,
-				       &node->table[level_index(key, level)]);
-		if (!node)
-			return -ENOMEM;
-	}
+	leaf = kho_radix_add_leaf(tree, key);
+	if (!leaf)
+		return -ENOMEM;
 
-	*added = !test_and_set_bit(leaf_bit(key), node->bitmap);
+	*added = !test_and_set_bit(kho_radix_leaf_bit(key), leaf);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(kho_radix_add_new_key);
@@ -246,7 +267,7 @@ bool kho_radix_del_key(struct kho_radix_tree *tree, unsigned long key)
 {
 	struct kho_radix_node *leaf = find_leaf(tree, key);
 
-	return leaf && test_and_clear_bit(leaf_bit(key), leaf->bitmap);
+	return leaf && test_and_clear_bit(kho_radix_leaf_bit(key), leaf->bitmap);
 }
 EXPORT_SYMBOL_GPL(kho_radix_del_key);
 
@@ -262,9 +283,28 @@ bool kho_radix_test_key(const struct kho_radix_tree *tree, unsigned long key)
 {
 	struct kho_radix_node *leaf = find_leaf(tree, key);
 
-	return leaf && test_bit(leaf_bit(key), leaf->bitmap);
+	return leaf && test_bit(kho_radix_leaf_bit(key), leaf->bitmap);
 }
 EXPORT_SYMBOL_GPL(kho_radix_test_key);
+
+/**
+ * kho_radix_leaf - find the leaf of a key
+ * @tree: the tree
+ * @key: the key
+ *
+ * For who wants to read many neighbouring keys: that of @key itself is bit
+ * kho_radix_leaf_bit(@key).
+ *
+ * Context: Any. Keys may be added and deleted meanwhile.
+ * Return: a bitmap of 2^KHO_RADIX_BITMAP_BITS bits, NULL when there is none.
+ */
+const unsigned long *kho_radix_leaf(const struct kho_radix_tree *tree,
+				    unsigned long key)
+{
+	struct kho_radix_node *leaf = find_leaf(tree, key);
+
+	return leaf ? leaf->bitmap : NULL;
+}
 
 static int walk_leaf(struct kho_radix_node *leaf, unsigned long base,
 		     const struct kho_radix_walk_cb *cb, void *data)
@@ -343,6 +383,8 @@ EXPORT_SYMBOL_GPL(kho_radix_walk_tree);
  * kho_radix_iter_init - begin an ordered iteration
  * @iter: the iteration
  * @tree: the tree; its nodes must stay while @iter is in use
+ *
+ * Context: Any.
  */
 void kho_radix_iter_init(struct kho_radix_iter *iter,
 			 const struct kho_radix_tree *tree)
@@ -427,7 +469,7 @@ bool kho_radix_iter_next(struct kho_radix_iter *iter, unsigned long *key,
 		}
 
 		bit = find_next_bit(iter->leaf->bitmap, BITMAP_KEYS,
-				    leaf_bit(pos));
+				    kho_radix_leaf_bit(pos));
 		if (bit < BITMAP_KEYS) {
 			if (iter->base + bit > last)
 				return false;

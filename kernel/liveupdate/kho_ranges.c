@@ -121,6 +121,38 @@ bool kho_range_iter_next(struct kho_range_iter *it, phys_addr_t *start,
 }
 
 /**
+ * kho_nr_pages - number of pages in all blocks of a tree
+ * @tree: the tree; its nodes must stay meanwhile
+ *
+ * Linear in the size of the tree, not in the number of blocks. What is preserved
+ * or unpreserved meanwhile may count or not.
+ *
+ * Return: the number.
+ */
+unsigned long kho_nr_pages(const struct kho_radix_tree *tree)
+{
+	unsigned long key = kho_key(0, KHO_MAX_ORDER), nr_pages = 0;
+	struct kho_radix_iter iter;
+
+	kho_radix_iter_init(&iter, tree);
+	while (kho_radix_iter_next(&iter, &key, ~0UL)) {
+		/* Only the first leaf has blocks of several orders. */
+		if (!iter.base) {
+			nr_pages += 1UL << kho_key_order(key);
+			key++;
+			continue;
+		}
+
+		nr_pages += (unsigned long)bitmap_weight(kho_radix_leaf(tree, key),
+							 KHO_LEAF_KEYS) <<
+			    kho_key_order(key);
+		key = iter.base + KHO_LEAF_KEYS;
+	}
+
+	return nr_pages;
+}
+
+/**
  * kho_range_covered - whether all of a range is preserved, in whatever blocks
  * @tree: the tree
  * @phys: physical address of the first byte

@@ -67,9 +67,9 @@ static int __init region_overlaps(const char *name, phys_addr_t start,
  * @size: its length in bytes
  * @align: what its address must be a multiple of
  *
- * Context: While reserve_mem= is parsed. The memory is reserved already.
+ * Context: While reserve_mem= is parsed. The memory is held back already.
  * Return: the physical address; 0 when there is no such region, or after one
- *	   line that says why it cannot be used.
+ * line that says why it cannot be used.
  */
 phys_addr_t __init kho_reserve_mem_revive(const char *name, phys_addr_t size,
 					  phys_addr_t align)
@@ -82,7 +82,7 @@ phys_addr_t __init kho_reserve_mem_revive(const char *name, phys_addr_t size,
 	if (!fdt)
 		return 0;
 
-	node = fdt_subnode_offset(fdt, 0, name);
+	node = kho_fdt_find_subnode(fdt, name);
 	if (node < 0)
 		return 0;
 
@@ -134,7 +134,7 @@ static int __init preserve_region(const char *name, phys_addr_t start,
 
 	node = fdt_add_subnode(fdt, 0, name);
 	if (node < 0) {
-		err = node;
+		err = kho_fdt_errno(node);
 		goto err_unpreserve;
 	}
 
@@ -147,6 +147,7 @@ static int __init preserve_region(const char *name, phys_addr_t start,
 	if (!err)
 		return 0;
 
+	err = kho_fdt_errno(err);
 	fdt_del_node(fdt, node);
 err_unpreserve:
 	kho_unpreserve_pages(page, nr_pages);
@@ -185,8 +186,10 @@ static int __init preserve_reserve_mem(void)
 
 	err = fdt_create_empty_tree(fdt, PAGE_SIZE) ?:
 	      fdt_setprop_string(fdt, 0, "compatible", MEMBLOCK_KHO_COMPATIBLE);
-	if (err)
+	if (err) {
+		err = kho_fdt_errno(err);
 		goto err_free;
+	}
 
 	reserve_mem_for_each(preserve_region, fdt);
 

@@ -165,7 +165,7 @@ err_undo:
  *
  * Context: Process context, after kho_reserve_preserved(); may sleep.
  * Return: true when all pages were there and nobody else has claimed them;
- *	   otherwise nothing has changed.
+ * otherwise nothing has changed.
  */
 bool kho_claim_run(unsigned long pfn, unsigned long nr_pages)
 {
@@ -246,10 +246,8 @@ static int claim_folio(unsigned long pfn)
 		goto out;
 
 	last = pfn + (1UL << order) - 1;
-	if (early && kho_init_pages_early(pfn, last + 1)) {
-		order = -1;
-		goto out;
-	}
+	if (early)
+		kho_init_pages_early(pfn, last + 1);
 
 	/* A block of a run may be like that, a folio is not. */
 	if (page_zone(pfn_to_page(pfn)) != page_zone(pfn_to_page(last))) {
@@ -270,11 +268,13 @@ out:
 static bool claim_pages(unsigned long pfn, unsigned long nr_pages)
 {
 	bool early = kho_pages_early_lock();
-	bool claimed;
+	bool claimed = false;
 
-	claimed = kho_run_preserved(pfn, nr_pages) &&
-		  !(early && kho_init_pages_early(pfn, pfn + nr_pages)) &&
-		  kho_claim_run(pfn, nr_pages);
+	if (kho_run_preserved(pfn, nr_pages)) {
+		if (early)
+			kho_init_pages_early(pfn, pfn + nr_pages);
+		claimed = kho_claim_run(pfn, nr_pages);
+	}
 	kho_pages_early_unlock(early);
 	return claimed;
 }
@@ -289,7 +289,7 @@ static bool claim_pages(unsigned long pfn, unsigned long nr_pages)
  *
  * Context: Process context; may sleep.
  * Return: the folio; NULL when @phys is not the head of a preserved folio, or
- *	   was restored before.
+ * was restored before.
  */
 struct folio *kho_restore_folio(phys_addr_t phys)
 {
@@ -324,7 +324,7 @@ EXPORT_SYMBOL_GPL(kho_restore_folio);
  *
  * Context: Process context; may sleep.
  * Return: the first page; NULL when not all of the pages are preserved or some
- *	   were restored before, and then nothing has changed.
+ * were restored before, and then nothing has changed.
  */
 struct page *kho_restore_pages(phys_addr_t phys, unsigned long nr_pages)
 {
@@ -348,7 +348,9 @@ EXPORT_SYMBOL_GPL(kho_restore_pages);
  * @mem: what kho_alloc_preserve() returned in the previous kernel, found in
  *	 this kernel's direct map; NULL is ignored
  *
- * Context: Process context.
+ * Does nothing but warn when there is no such memory, or it was restored before.
+ *
+ * Context: Process context; may sleep.
  */
 void kho_restore_free(void *mem)
 {

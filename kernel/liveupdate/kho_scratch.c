@@ -270,6 +270,8 @@ err_free:
  * @areas: the array
  * @nr_areas: number of its elements
  *
+ * Areas may be empty: mainline has one for each node, whether it needs it or not.
+ *
  * Return: 0, or -EINVAL after one line that names the area.
  */
 int __init kho_scratch_check(const struct kho_scratch *areas,
@@ -280,7 +282,10 @@ int __init kho_scratch_check(const struct kho_scratch *areas,
 	for (i = 0; i < nr_areas; i++) {
 		phys_addr_t addr = areas[i].addr, size = areas[i].size;
 
-		if (!size || !PAGE_ALIGNED(addr | size) || addr + size < addr ||
+		if (!size)
+			continue;
+
+		if (!PAGE_ALIGNED(addr | size) || addr + size < addr ||
 		    !memblock_is_region_memory(addr, size)) {
 			pr_err("handover refused: scratch area %u (%pa, %pa bytes) is not usable RAM\n",
 			       i, &addr, &size);
@@ -288,7 +293,8 @@ int __init kho_scratch_check(const struct kho_scratch *areas,
 		}
 
 		for (j = 0; j < i; j++) {
-			if (memblock_addrs_overlap(addr, size, areas[j].addr,
+			if (areas[j].size &&
+			    memblock_addrs_overlap(addr, size, areas[j].addr,
 						   areas[j].size)) {
 				pr_err("handover refused: scratch areas %u and %u overlap at %pa\n",
 				       j, i, &addr);
@@ -314,6 +320,9 @@ int __init kho_scratch_mark(const struct kho_scratch *areas,
 	int err;
 
 	for (i = 0; i < nr_areas; i++) {
+		if (!areas[i].size)
+			continue;
+
 		err = memblock_mark_kho_scratch(areas[i].addr, areas[i].size);
 		if (err) {
 			kho_scratch_unmark(areas, i);
@@ -339,7 +348,7 @@ void __init kho_scratch_unmark(const struct kho_scratch *areas,
 
 /**
  * kho_scratch_adopt - go on using the previous kernel's scratch areas
- * @areas: the array, which is copied
+ * @areas: the array, which is copied without empty areas
  * @nr_areas: number of its elements
  *
  * Return: 0, or -ENOMEM.
@@ -347,13 +356,18 @@ void __init kho_scratch_unmark(const struct kho_scratch *areas,
 int __init kho_scratch_adopt(const struct kho_scratch *areas,
 			     unsigned int nr_areas)
 {
+	unsigned int i;
+
 	kho_scratch = memblock_alloc(nr_areas * sizeof(*areas),
 				     SMP_CACHE_BYTES);
 	if (!kho_scratch)
 		return -ENOMEM;
 
-	memcpy(kho_scratch, areas, nr_areas * sizeof(*areas));
-	kho_scratch_cnt = nr_areas;
+	for (i = 0; i < nr_areas; i++) {
+		if (areas[i].size)
+			kho_scratch[kho_scratch_cnt++] = areas[i];
+	}
+
 	return 0;
 }
 

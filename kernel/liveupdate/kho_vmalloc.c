@@ -39,6 +39,25 @@ static u16 vmalloc_abi_flags(unsigned long vm_flags)
 	return flags;
 }
 
+/*
+ * Preserve the pages of one slot. What is preserved already is not ours, and to
+ * undo it would take it from somebody else.
+ */
+static int preserve_slot(unsigned long pfn, unsigned int order)
+{
+	bool added;
+	int err;
+
+	if (!kho_preservable(pfn, 1UL << order))
+		return -EINVAL;
+
+	err = kho_preserve_block(pfn, order, &added);
+	if (err)
+		return err;
+
+	return added ? 0 : -EEXIST;
+}
+
 /* Unpreserve the blocks that a chain of chunks lists, and free the chunks. */
 static void unpreserve_chunks(u64 phys, unsigned int order)
 {
@@ -68,10 +87,10 @@ static void unpreserve_chunks(u64 phys, unsigned int order)
  *
  * Context: Process context, after fs_initcall; may sleep.
  * Return: 0; -EOPNOTSUPP when KHO is off, or the area has flags other than
- *	   VM_ALLOC and VM_ALLOW_HUGE_VMAP; -EINVAL when @ptr is not a vmalloc
- *	   area or it has pages that cannot be preserved; -ENOMEM; -EEXIST as
- *	   in kho_preserve_folio(). On failure nothing is
- *	   preserved and @preservation is unchanged.
+ * VM_ALLOC and VM_ALLOW_HUGE_VMAP; -EINVAL when @ptr is not a vmalloc
+ * area or it has pages that cannot be preserved; -ENOMEM; -EEXIST when
+ * pages of it are preserved already, or overlap as in kho_preserve_folio().
+ * On failure nothing has changed.
  */
 int kho_preserve_vmalloc(void *ptr, struct kho_vmalloc *preservation)
 {
@@ -111,7 +130,7 @@ int kho_preserve_vmalloc(void *ptr, struct kho_vmalloc *preservation)
 			slot = 0;
 		}
 
-		err = kho_preserve_pages(vm->pages[i], 1UL << order);
+		err = preserve_slot(page_to_pfn(vm->pages[i]), order);
 		if (err)
 			goto err_undo;
 
@@ -134,9 +153,9 @@ EXPORT_SYMBOL_GPL(kho_preserve_vmalloc);
  * kho_unpreserve_vmalloc - take kho_preserve_vmalloc() back
  * @preservation: what it filled in; is emptied
  *
- * The vmalloc area itself stays as it is.
+ * The vmalloc area itself stays as it is, and the caller's.
  *
- * Context: Process context.
+ * Context: Process context; may sleep.
  */
 void kho_unpreserve_vmalloc(struct kho_vmalloc *preservation)
 {
@@ -207,22 +226,34 @@ static void free_chunks(u64 phys)
 	}
 }
 
-/* All or nothing: a page that is listed twice shows only here. */
+static void free_pages_of(struct page **pages, unsigned int nr)
+{
+	while (nr--) {
+		if (pages[nr])
+			__free_page(pages[nr]);
+	}
+}
+
+/*
+ * A page that is listed twice shows only here. The entries of those that there
+ * are not are set to NULL.
+ */
 static bool restore_pages(struct page **pages, unsigned int nr,
 			  unsigned int step)
 {
 	unsigned int done, i;
+	bool complete = true;
 
 	for (done = 0; done < nr; done += step) {
 		if (kho_restore_pages(page_to_phys(pages[done]), step))
 			continue;
 
-		for (i = 0; i < done; i++)
-			__free_page(pages[i]);
-		return false;
+		for (i = 0; i < step; i++)
+			pages[done + i] = NULL;
+		complete = false;
 	}
 
-	return true;
+	return complete;
 }
 
 /**
@@ -232,12 +263,14 @@ static bool restore_pages(struct page **pages, unsigned int nr,
  * The area is at a new address, has the same pages, and is freed with
  * vfree(). It can be preserved again.
  *
- * A descriptor or chain that is not in order changes nothing, unless it lists
- * a page twice. Then, and when there is not enough memory for the mapping, the
- * pages are freed.
+ * A descriptor or chain that is not in order changes nothing, with one
+ * exception: when it lists a page twice the pages of the area are freed. So they
+ * are when there is no memory to map it, or to set up its struct pages before
+ * kho_init_pages_late().
  *
  * Context: Process context; may sleep.
- * Return: the address, or NULL.
+ * Return: the address; NULL when this is not a handover boot, when the area is
+ * not preserved as described, or without memory.
  */
 void *kho_restore_vmalloc(const struct kho_vmalloc *preservation)
 {
@@ -245,6 +278,7 @@ void *kho_restore_vmalloc(const struct kho_vmalloc *preservation)
 	unsigned int order = preservation->order;
 	unsigned long vm_flags = 0;
 	struct page **pages;
+	bool complete;
 	void *addr;
 
 	if (!is_kho_boot())
@@ -261,26 +295,32 @@ void *kho_restore_vmalloc(const struct kho_vmalloc *preservation)
 	if (!pages)
 		return NULL;
 
-	if (collect_pages(preservation, pages) ||
-	    !restore_pages(pages, nr, 1U << order)) {
-		pr_warn("vmalloc area not restored: its list of %u pages at %#llx is damaged\n",
-			nr, preservation->first);
-		kvfree(pages);
-		return NULL;
+	if (collect_pages(preservation, pages))
+		goto err_damaged;
+
+	/* A chunk may be listed, too: read the chain before anything is freed. */
+	complete = restore_pages(pages, nr, 1U << order);
+	free_chunks(preservation->first);
+	if (!complete) {
+		free_pages_of(pages, nr);
+		goto err_damaged;
 	}
 
 	if (preservation->flags & KHO_VMALLOC_HUGE_VMAP)
 		vm_flags |= VM_ALLOW_HUGE_VMAP;
 
-	free_chunks(preservation->first);
-
 	addr = vmalloc_adopt_pages(pages, nr, order, vm_flags);
 	if (!addr) {
-		while (nr--)
-			__free_page(pages[nr]);
+		free_pages_of(pages, nr);
 		kvfree(pages);
 	}
 
 	return addr;
+
+err_damaged:
+	pr_warn("vmalloc area not restored: its list of %u pages at %#llx is damaged\n",
+		nr, preservation->first);
+	kvfree(pages);
+	return NULL;
 }
 EXPORT_SYMBOL_GPL(kho_restore_vmalloc);

@@ -13,8 +13,9 @@
  *		free		free what was restored
  *	/sys/kernel/debug/kho_producer/report	what the last command did
  *
- * kho_producer.early=1 restores before the other CPUs are up, and
+ * kho_producer.early=1 restores before the other CPUs are up.
  * kho_producer.straddle=ADDRESS adds a run of pages around that address.
+ * kho_producer.guards=0 does not try what has to be refused.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -25,6 +26,7 @@
 #include <linux/init.h>
 #include <linux/io.h>
 #include <linux/kexec_handover.h>
+#include <linux/kho/abi/kexec_handover.h>
 #include <linux/memblock.h>
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
@@ -97,6 +99,10 @@ static unsigned long straddle;
 module_param(straddle, ulong, 0444);
 MODULE_PARM_DESC(straddle, "physical address to preserve a run of pages around");
 
+static bool guards = true;
+module_param(guards, bool, 0444);
+MODULE_PARM_DESC(guards, "try to restore what must be refused");
+
 static unsigned int run_sizes[] = { 1, 3, 7, 61, 513, 1023 };
 static unsigned int vmalloc_sizes[] = { 1, 5, 700, 1536 };
 static unsigned int blob_sizes[] = { 1, 10000 };
@@ -135,18 +141,24 @@ static size_t item_size(const struct item *item)
 	return item->nr_pages << PAGE_SHIFT;
 }
 
-/* Larger than what the page allocator has. */
+/*
+ * Larger than what the page allocator has. In newer kernels they come without a
+ * reference.
+ */
 static struct folio *alloc_gigantic(unsigned int order)
 {
-#ifdef CONFIG_CONTIG_ALLOC
-	struct page *page;
+	struct page *page = NULL;
 
+#if defined(alloc_contig_frozen_pages)
+	page = alloc_contig_frozen_pages(1UL << order, GFP_KERNEL | __GFP_COMP,
+					 numa_node_id(), NULL);
+	if (page)
+		set_page_count(page, 1);
+#elif defined(CONFIG_CONTIG_ALLOC)
 	page = alloc_contig_pages(1UL << order, GFP_KERNEL | __GFP_COMP,
 				  numa_node_id(), NULL);
-	return page ? page_folio(page) : NULL;
-#else
-	return NULL;
 #endif
+	return page ? page_folio(page) : NULL;
 }
 
 static void *alloc_folio(struct item *item)
@@ -234,7 +246,8 @@ static void free_item(const struct item *item, void *addr, bool ours)
 		free_pages_exact(addr, item_size(item) + (ours ? PAGE_SIZE : 0));
 		break;
 	case ITEM_STRADDLE:
-		free_pages_exact(addr, item_size(item));
+		/* Others might take it. */
+		straddle_addr = addr;
 		break;
 	case ITEM_VMALLOC:
 		vfree(addr);
@@ -405,14 +418,13 @@ static int cmd_unpreserve(void)
 }
 
 /* Count what restoring must refuse but does not. */
-static void expect_refused(const char *what, const void *got)
-{
-	if (!got)
-		return;
-
-	pr_err("restoring %s was not refused\n", what);
-	guard_errors++;
-}
+#define expect_refused(what, restore)					\
+	do {								\
+		if (guards && (restore)) {				\
+			pr_err("restoring %s was not refused\n", what);	\
+			guard_errors++;					\
+		}							\
+	} while (0)
 
 static bool page_sane(struct page *page, unsigned int refcount)
 {

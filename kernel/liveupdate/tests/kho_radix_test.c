@@ -443,6 +443,7 @@ static struct kunit_suite kho_radix_suite = {
 	.exit = tree_exit,
 	.test_cases = kho_radix_cases,
 };
+
 kunit_test_suite(kho_radix_suite);
 
 MODULE_DESCRIPTION("KUnit tests for Kexec HandOver");

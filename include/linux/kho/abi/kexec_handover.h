@@ -8,6 +8,7 @@
 #ifndef _LINUX_KHO_ABI_KEXEC_HANDOVER_H
 #define _LINUX_KHO_ABI_KEXEC_HANDOVER_H
 
+#include <linux/bits.h>
 #include <linux/build_bug.h>
 #include <linux/mm_types.h>
 #include <linux/types.h>
@@ -23,6 +24,7 @@
  *	/ {
  *		compatible = "kho-v4";
  *		preserved-memory-map = <u64>;	root table of the radix tree
+ *		crc32c = <u64>;			checksum; may be missing
  *
  *		NAME {				one node per producer
  *			preserved-data = <u64>;	physical address of its blob
@@ -40,6 +42,12 @@
  * kexec image lie inside these areas and no preserved page does, so that the
  * new kernel can run there until it has learnt what is preserved.
  *
+ * The checksum is 0 or has bit 32 set, and in its lower half the CRC32C of the
+ * root FDT, from its first to its last byte with 0 for the value of the checksum,
+ * followed by all nodes of the tree, a table before what it refers to and that in
+ * the order of its entries. It is written when nothing runs any more but the
+ * kexec. Kernels that do not know it ignore it, and hand over without.
+ *
  * Both kernels must use the same page size.
  */
 
@@ -48,6 +56,10 @@
 
 /* Root property: physical address of the root of the radix tree. */
 #define KHO_FDT_MEMORY_MAP_PROP		"preserved-memory-map"
+
+/* Root property: checksum of the root FDT and the tree. */
+#define KHO_FDT_CHECKSUM_PROP		"crc32c"
+#define KHO_FDT_CHECKSUM_VALID		BIT_ULL(32)
 
 /* Subtree property: physical address of the producer's blob. */
 #define KHO_FDT_SUBTREE_DATA_PROP	"preserved-data"
@@ -74,16 +86,16 @@ struct kho_scratch {
 };
 
 /* struct kho_vmalloc.flags: the area was made with VM_ALLOC. */
-#define KHO_VMALLOC_ALLOC	(1 << 0)
+#define KHO_VMALLOC_ALLOC	BIT(0)
 /* struct kho_vmalloc.flags: the area may be mapped with huge pages. */
-#define KHO_VMALLOC_HUGE_VMAP	(1 << 1)
+#define KHO_VMALLOC_HUGE_VMAP	BIT(1)
 
 /**
  * struct kho_vmalloc - descriptor of a preserved vmalloc area
  * @first: physical address of the first &struct kho_vmalloc_chunk
  * @total_pages: number of PAGE_SIZE pages in the area
  * @flags: KHO_VMALLOC_* flags
- * @order: each slot of a chunk stands for 2^@order contiguous pages
+ * @order: each slot of a chunk stands for 1 << @order contiguous pages
  *
  * Crosses kernels: a producer stores it in its own preserved data.
  */

@@ -1,17 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# mkinitramfs.sh OUTPUT KERNEL...
+# mkinitramfs.sh OUTPUT TESTS KERNEL...
 #
 # Make the initramfs of the guests: busybox, kexec with the libraries that it
-# needs, the tests, and the kernels that they kexec, by their file names. It
-# is not compressed: it is read more often than written.
+# needs, the tests in the directory TESTS, and the kernels that they kexec, by
+# their file names. It is not compressed: it is read more often than written.
 
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 out=$(realpath -m "$1")
-shift
+tests=$2
+shift 2
 
 need() {
 	command -v "$1" || { echo "$0: $1 not found, install $2" >&2; exit 1; }
@@ -38,8 +39,8 @@ ldd "$kexec" | grep -o '/[^ ]*' | while read -r lib; do
 done
 
 cp "$here/guest/init" "$root/init"
-cp "$here/guest/lib.sh" "$root/kho/"
-cp "$here"/tests/*.sh "$root/kho/tests/"
+cp "$here"/guest/*.sh "$root/kho/"
+cp "$tests"/*.sh "$root/kho/tests/"
 for kernel; do
 	cp "$kernel" "$root/boot/"
 done

@@ -1,22 +1,35 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# vmtest.sh [-k KERNEL] [-o DIRECTORY] [TEST...]
+# vmtest.sh [-k KERNEL] [-K NAME=KERNEL]... [-o DIRECTORY] [-j JOBS] [-d TESTS] [TEST...]
 #
 # Run the tests of Kexec HandOver in QEMU, with KVM where it works, and report
 # as KTAP. KERNEL is a bzImage built with the options in config and
-# config.x86_64; by default that of the kernel tree this is in. The consoles of
-# the guests are left in DIRECTORY, by default a temporary one.
+# config.x86_64; by default that of the kernel tree this is in. Some tests kexec
+# to and from another kernel, which -K makes known by the NAME they call it by.
+# The consoles of the guests are left in DIRECTORY, by default a temporary one.
+# JOBS tests run at the same time. The environment has KHO_TIMEOUT, for slow
+# kernels, and KHO_APPEND, kernel parameters for all tests.
 #
-# A test is a file in tests/. Sourced here, it says what guest it needs:
+# A test is a file in tests/, or another directory TESTS beside it. Sourced here,
+# it says what guest it needs:
 #
 #	STAGES		number of kernels that are booted one after the other
 #	MEM SMP		memory and CPUs of the guest
 #	APPEND		additional kernel parameters
+#	KERNEL		NAME of the first kernel when it is not the one under test
 #	QEMU_OPTS	additional options of QEMU
+#	ACCEL		its accelerator, when it must not be KVM
 #	TIMEOUT		seconds after which it has failed
 #	PANIC		not empty when the first kernel shall panic
+#	SPLAT		a regular expression: warnings with such a line are meant to be
+#	RAM_FILE	not empty when the RAM of the guest shall be in a file, for host_action
+#	missing		a function that prints why the test cannot be run here
+#	host_action FILE WORD...	a function that does something to the RAM in FILE,
+#			while the guest waits: see kernel/liveupdate/tests/kho_pause.c
 #	host_check LOG	a function that looks at the log when all is over
+#
+# Those two can print "ok WHAT", "not ok WHAT" and "note TEXT", as the guest does.
 #
 # In the guest, /init sources it and calls stage1, stage2 and so on, which
 # report through the functions in guest/lib.sh.
@@ -26,11 +39,17 @@ set -u
 here=$(cd "$(dirname "$0")" && pwd)
 kernel=$here/../../../../arch/x86/boot/bzImage
 out=
+jobs=1
+tests_from=tests
+declare -A others=()
 
-while getopts k:o:h opt; do
+while getopts k:K:o:j:d:h opt; do
 	case $opt in
 	k) kernel=$OPTARG ;;
+	K) others[${OPTARG%%=*}]=${OPTARG#*=} ;;
 	o) out=$OPTARG ;;
+	j) jobs=$OPTARG ;;
+	d) tests_from=$OPTARG ;;
 	*) sed -n '4,/^$/s/^# \?//p' "$0"; exit 4 ;;
 	esac
 done
@@ -46,10 +65,17 @@ command -v qemu-system-x86_64 > /dev/null || skip_all "qemu-system-x86_64 not fo
 
 [ -n "$out" ] || out=$(mktemp -d)
 mkdir -p "$out"
-[ $# -gt 0 ] || set -- $(cd "$here/tests" && printf '%s\n' *.sh | sed 's/\.sh$//')
+# shellcheck disable=SC2046 # names without blanks
+[ $# -gt 0 ] || set -- $(cd "$here/$tests_from" && printf '%s\n' *.sh | sed 's/\.sh$//')
 
 cp "$kernel" "$out/bzImage"
-"$here/mkinitramfs.sh" "$out/initramfs.cpio" "$out/bzImage" ||
+images=("$out/bzImage")
+for name in "${!others[@]}"; do
+	[ -f "${others[$name]}" ] || skip_all "no kernel at ${others[$name]}"
+	cp "${others[$name]}" "$out/$name"
+	images+=("$out/$name")
+done
+"$here/mkinitramfs.sh" "$out/initramfs.cpio" "$here/$tests_from" "${images[@]}" ||
 	skip_all "no initramfs, see above"
 
 # A device node is no proof of KVM: see whether a kernel gets anywhere with it.
@@ -62,41 +88,103 @@ if [ -w /dev/kvm ] && timeout 20 qemu-system-x86_64 -accel kvm -cpu max -m 512 \
 fi
 
 # What no kernel may say, whatever the test says.
-splat='WARNING:|BUG:|Oops|general protection|kernel BUG|KASAN|UBSAN|Call Trace|Kernel panic|possible recursive|suspicious RCU'
+splat='WARNING:|BUG:|Oops|general protection|kernel BUG|KASAN|UBSAN|Call Trace'
+splat="$splat|Kernel panic|possible recursive|suspicious RCU"
 
 splats_in() {
 	if [ -n "$PANIC" ]; then
 		sed '/khotest: panic$/,/Linux version/d' "$1"
 	else
 		cat "$1"
-	fi | grep -oE "($splat).*"
+	fi | without_expected | grep -oE "($splat).*"
+}
+
+# Leave out warnings that have a line that matches SPLAT.
+without_expected() {
+	awk -v expected="${SPLAT:-^$}" '
+	/-\[ cut here \]-/ { inside = 1; block = ""; drop = 0 }
+	!inside { print; next }
+	{ block = block $0 "\n" }
+	$0 ~ expected { drop = 1 }
+	/-\[ end trace / { if (!drop) printf "%s", block; inside = 0 }
+	END { if (inside) printf "%s", block }'
+}
+
+# pass_on: give each line of standard input to the log, as if the guest said it
+pass_on() {
+	local line
+	while IFS= read -r line; do
+		printf '%s khotest: %s\n' "$EPOCHREALTIME" "$line"
+	done
+}
+
+# serve_host ADDRESS WORD...: do what the guest asks for, and let it go on
+serve_host() {
+	local go=$1
+	shift
+	{ host_action "$ram" "$@" || echo "not ok the host could not do $*"; } 2>&1 | pass_on
+	printf '\1' | dd of="$ram" bs=1 seek=$((go)) conv=notrunc status=none
 }
 
 run_guest() {
+	local append
+	local -a ram_opts=()
+	# shellcheck disable=SC2086,SC2116 # on several lines
+	append=$(echo $APPEND ${KHO_APPEND:-})
+	[ -z "$RAM_FILE" ] || ram_opts=(-machine memory-backend=ram -object
+		"memory-backend-file,id=ram,size=$MEM,mem-path=$ram,share=on")
+	# On a busy host without KVM, now and then a kernel finds that its timer does not
+	# work, and panics: hence no_timer_check.
 	# shellcheck disable=SC2086 # options are lists
-	timeout -k 5 "$TIMEOUT" qemu-system-x86_64 -accel $accel -cpu max \
+	timeout --foreground -k 5 "$TIMEOUT" qemu-system-x86_64 -accel $ACCEL -cpu max \
 		-m "$MEM" -smp "$SMP" -display none -monitor none -no-reboot \
-		-nodefaults -serial stdio -kernel "$out/bzImage" \
-		-initrd "$out/initramfs.cpio" -append "console=ttyS0 panic=-1 \
-printk.devkmsg=on retain_initrd kho=on kunit.enable=0 khotest=$1 khostage=1 $(echo $APPEND)" \
-		$QEMU_OPTS < /dev/null 2>&1 | tr -d '\r' |
+		-nodefaults -serial stdio -kernel "$out/$KERNEL" \
+		-initrd "$out/initramfs.cpio" -append "console=ttyS0 panic=-1 no_timer_check \
+printk.devkmsg=on retain_initrd kho=on kunit.enable=0 khotest=$1 khostage=1 $append" \
+		"${ram_opts[@]}" $QEMU_OPTS < /dev/null 2>&1 |
 		while IFS= read -r line; do
+			line=${line//$'\r'/}
 			# When the host has seen it: guests' clocks stop at kexec.
 			printf '%s %s\n' "$EPOCHREALTIME" "$line"
+			# shellcheck disable=SC2086 # words
+			[[ $line != *"khotest: host "* ]] || serve_host ${line#*khotest: host }
 		done > "$2"
 	return "${PIPESTATUS[0]}"
 }
 
-# Run one test. Subtests go to standard output; status 0 when it has passed.
-run_test() (
-	STAGES=1 MEM=2G SMP=2 APPEND='' QEMU_OPTS='' TIMEOUT=${KHO_TIMEOUT:-120} PANIC=''
-	host_check() { true; }
-	. "$here/tests/$1.sh"
+# has_kernel NAME: for missing()
+# shellcheck disable=SC2317 # of a test
+has_kernel() {
+	[ -n "${others[$1]:-}" ] || echo "no kernel $1, name one with -K"
+}
 
-	log=$out/$1.log
+# Run one test. Subtests go to standard output; status 0 when it has passed, 4
+# when it cannot be run here.
+run_test() (
+	STAGES=1 MEM=2G SMP=2 APPEND='' KERNEL=bzImage QEMU_OPTS='' PANIC='' SPLAT=''
+	RAM_FILE='' ACCEL=$accel
+	# shellcheck disable=SC2034 # for the tests
+	KHO_LIB=$here/guest
+	TIMEOUT=${KHO_TIMEOUT:-120}
+	missing() { true; }
+	host_action() { echo "not ok the host has nothing to do"; }
+	host_check() { true; }
+	# shellcheck disable=SC1090 # one of many
+	. "$here/$tests_from/$1.sh"
+
+	missing=$(missing)
+	if [ -n "$missing" ]; then
+		echo "    1..0 # SKIP $missing"
+		exit 4
+	fi
+
+	log=$out/$1.log ram=$out/$1.ram
+	trap 'rm -f "$ram"' EXIT
 	run_guest "$1" "$log"
 	rc=$?
 	sed -i 's/^\([0-9.]*\) .*khotest: /\1 khotest: /' "$log"
+	host_said=$(host_check "$log") || host_said+=$'\nnot ok the log has what it should'
+	[ -z "$host_said" ] || pass_on <<< "$host_said" >> "$log"
 
 	echo "    KTAP version 1"
 	nr=0 failed=0
@@ -121,23 +209,51 @@ run_test() (
 	[ "$inits" = "$STAGES" ] || problem "booted $inits kernels instead of $STAGES"
 	splats=$(splats_in "$log")
 	[ -z "$splats" ] || problem "$(head -n 1 <<< "$splats")"
-	host_check "$log" || problem "the log does not have what it should"
 	exit $failed
 )
 
+# Run one test with its verdict, into a file: several at once would mix.
+report_test() {
+	local nr=$1 test=$2 rc=0
+
+	if [ ! -f "$here/$tests_from/$test.sh" ]; then
+		echo "not ok $nr $test # no such test"
+		return
+	fi
+
+	run_test "$test" > "$out/$test.ktap" || rc=$?
+	cat "$out/$test.ktap"
+	case $rc in
+	0) echo "ok $nr $test" ;;
+	4) echo "ok $nr $test # SKIP $(sed -n 's/.*# SKIP //p' "$out/$test.ktap")" ;;
+	*) echo "not ok $nr $test" ;;
+	esac
+}
+
 echo "KTAP version 1"
 echo "1..$#"
-nr=0 rc=0
-for test; do
-	nr=$((nr + 1))
-	if [ ! -f "$here/tests/$test.sh" ]; then
-		echo "not ok $nr $test # no such test"
-		rc=1
-	elif run_test "$test"; then
-		echo "ok $nr $test"
-	else
-		echo "not ok $nr $test"
-		rc=1
+rm -f "$out"/report.*
+tests=("$@")
+nr=0 shown=0 rc=0
+while [ $shown -lt $# ]; do
+	if [ $nr -lt $# ] && [ "$(jobs -pr | wc -l)" -lt "$jobs" ]; then
+		nr=$((nr + 1))
+		{
+			report_test $nr "${tests[nr - 1]}" > "$out/report.$nr.part"
+			mv "$out/report.$nr.part" "$out/report.$nr"
+		} &
+		continue
 	fi
+
+	# A job that died without a report would be waited for for ever.
+	wait -n || [ $? != 127 ] || for ((lost = 1; lost <= nr; lost++)); do
+		[ -f "$out/report.$lost" ] ||
+			echo "not ok $lost ${tests[lost - 1]} # no report" > "$out/report.$lost"
+	done
+	while [ -f "$out/report.$((shown + 1))" ]; do
+		shown=$((shown + 1))
+		cat "$out/report.$shown"
+		! grep -q '^not ok' "$out/report.$shown" || rc=1
+	done
 done
 exit $rc

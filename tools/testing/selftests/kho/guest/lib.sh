@@ -5,6 +5,11 @@
 KHO=/sys/kernel/debug/kho
 PRODUCER=/sys/kernel/debug/kho_producer
 
+# What is preserved without any test: the root FDT, kexec-metadata, and the five
+# pages of samples/kho.
+# shellcheck disable=SC2034 # for the tests
+OWN_PAGES=7
+
 # The host takes lines that begin with this word; see vmtest.sh. They go through
 # the log of the kernel, whose own messages would end up in their middle else.
 say()
@@ -89,8 +94,110 @@ verify_restored()
 {
 	check "producer restores" producer restore
 	check_eq "no item is damaged" 0 "$(producer_total errors)"
-	check_eq "wrong restores are refused" 0 "$(producer_total guards)"
+	[ "$(param kho_producer.guards)" = 0 ] ||
+		check_eq "wrong restores are refused" 0 "$(producer_total guards)"
 	check "something was restored" [ "$(producer_total items)" -gt 20 ]
+}
+
+# all_claimed: what verify_restored restored is freed, and nothing is left
+all_claimed()
+{
+	check "producer frees" producer free
+	check_eq "nothing is unclaimed" 0 "$(counter in/unclaimed_pages)"
+}
+
+# hand_over STAGE: preserve memory of every kind and go to the next stage
+hand_over()
+{
+	check "producer preserves" producer preserve
+	next_stage "$1"
+}
+
+# take_over: the other side of hand_over
+take_over()
+{
+	check "handed over" [ -d $KHO/in ]
+	verify_restored
+	all_claimed
+}
+
+# item_back NAME: whether the producer has found an item of this kind as it was
+item_back()
+{
+	grep -q "^$1 .* ok\$" $PRODUCER/report
+}
+
+# straddles: whether a run that is to cross the address in BORDER does
+straddles()
+{
+	# shellcheck disable=SC2046 # two words
+	set -- $(sed -n 's/^straddle .* pages \([0-9]*\) phys \(0x[0-9a-f]*\) .*/\1 \2/p' \
+		 $PRODUCER/report)
+	[ $# = 2 ] && [ $(($2)) -lt "$BORDER" ] && [ $(($2 + $1 * 4096)) -gt "$BORDER" ]
+}
+
+# metadata_count in|out: how many handovers kexec-metadata counts
+metadata_count()
+{
+	od -An -tu4 -j69 -N4 "$KHO/$1/sub_fdts/kexec-metadata" | tr -d ' '
+}
+
+# metadata_release in|out: release of the previous kernel
+metadata_release()
+{
+	dd if="$KHO/$1/sub_fdts/kexec-metadata" bs=1 skip=4 count=65 2>/dev/null | tr -d '\0'
+}
+
+# stress COMMAND: have the stress test do something
+stress()
+{
+	echo "$1" > /sys/kernel/debug/kho_stress/control
+}
+
+# stress_value NAME: a number from its report
+stress_value()
+{
+	sed -n "s/^$1 //p" /sys/kernel/debug/kho_stress/report
+}
+
+# bench COMMAND: have the benchmark do something
+bench()
+{
+	echo "$1" > /sys/kernel/debug/kho_bench/control
+}
+
+# bench_report: all that it has measured so far, for the host
+bench_report()
+{
+	say_lines note value < /sys/kernel/debug/kho_bench/report
+}
+
+# storm: allocate until there is nothing left, see where it went
+storm()
+{
+	local report=/sys/kernel/debug/kho_storm/report
+	check "a storm of allocations" eval 'echo 1 > /sys/kernel/debug/kho_storm/control'
+	say_lines note storm: < $report
+	check "memory of every kind was allocated" eval '! grep -q " 0 in" '$report
+	check "nothing unmovable is in scratch" \
+		[ "$(grep -v '^movable ' $report | grep -cv 'scratch 0$')" = 0 ]
+}
+
+# fill_scratch PERCENT MIB: have movable pages in scratch until this much of it is
+# used. Other memory fills beside it; this much is left for the kernel itself.
+fill_scratch()
+{
+	local free want n=0
+	want=$(($(meminfo CmaTotal) * (100 - $1) / 100))
+	mkdir -p /tmp/fill
+	mount -t tmpfs -o size=100%,huge=always fill /tmp/fill || return 1
+	while free=$(meminfo CmaFree) && [ "$free" -gt $want ] &&
+		[ $(($(meminfo MemFree) - free)) -gt $(($2 << 10)) ]; do
+		dd if=/dev/zero of=/tmp/fill/$n bs=1M count=4 2>/dev/null || break
+		n=$((n + 1))
+	done
+	say "note scratch has $free KiB of $(meminfo CmaTotal) KiB free"
+	[ "$free" -le $want ]
 }
 
 # next_cmdline STAGE: command line for the next stage: ours without the word in
@@ -108,9 +215,17 @@ load_next()
 		--command-line="$(next_cmdline "$1")"
 }
 
+# A first splat switches lockdep off, and would hide all others.
+lockdep_on()
+{
+	[ ! -f /proc/lockdep_stats ] ||
+		check "lockdep is still on" grep -q 'debug_locks: *1$' /proc/lockdep_stats
+}
+
 # boot_next: into what load_next loaded; does not return
 boot_next()
 {
+	lockdep_on
 	say "reboot"
 	kexec -e -x
 	say "not ok kexec -e"
@@ -129,6 +244,7 @@ next_stage()
 
 finish()
 {
+	lockdep_on
 	say "done"
 	poweroff -f
 }
@@ -178,4 +294,12 @@ free_kib()
 {
 	awk '$1 == "count:" { n += $2 } END { print n * 4 }' /proc/zoneinfo |
 		{ read -r pcp; echo $((pcp + $(meminfo MemFree))); }
+}
+
+# free_or_kept_kib: the same, and what debug options have taken: slab, where KASAN
+# keeps what was freed for a while, and pools of 16 KiB of stacks
+free_or_kept_kib()
+{
+	echo $(($(free_kib) + $(meminfo Slab) + \
+		16 * $(sed -n 's/^pools: //p' /sys/kernel/debug/stackdepot/stats)))
 }

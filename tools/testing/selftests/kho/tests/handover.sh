@@ -28,9 +28,9 @@ stage2()
 	check "handed over" [ -d $KHO/in ]
 	check "scratch is CMA" scratch_is_cma
 	check_eq "first handover of the chain" 1 \
-		"$(od -An -tu4 -j69 -N4 $KHO/in/sub_fdts/kexec-metadata | tr -d ' ')"
+		"$(metadata_count in)"
 	check "this kernel counts on" \
-		[ "$(od -An -tu4 -j69 -N4 $KHO/out/sub_fdts/kexec-metadata | tr -d ' ')" = 2 ]
+		[ "$(metadata_count out)" = 2 ]
 	check_eq "scratch areas are the same" "$(param khoscratch)" \
 		"$(md5sum < $KHO/scratch | cut -c1-32)"
 	dump_fdts in
@@ -62,16 +62,16 @@ scratch_is_cma()
 dump()
 {
 	say "data $1 kernel $(uname -rv)"
-	grep -E 'System RAM|Kernel (code|bss)' /proc/iomem | say_lines data $1 iomem
-	say_lines data $1 scratch < $KHO/scratch
-	cat $KHO/*/preserved | sed 's/ order.*//' | say_lines data $1 preserved
+	grep -E 'System RAM|Kernel (code|bss)' /proc/iomem | say_lines data "$1" iomem
+	say_lines data "$1" scratch < $KHO/scratch
+	cat $KHO/*/preserved | sed 's/ order.*//' | say_lines data "$1" preserved
 }
 
 # For host_check: the guest has no dtc.
 dump_fdts()
 {
-	base64 $KHO/$1/fdt | say_lines fdt $1
-	base64 $KHO/$1/sub_fdts/memblock | say_lines fdt $1-memblock
+	base64 "$KHO/$1/fdt" | say_lines fdt "$1"
+	base64 "$KHO/$1/sub_fdts/memblock" | say_lines fdt "$1-memblock"
 }
 
 # dtc can read all FDTs, and they say what they should.

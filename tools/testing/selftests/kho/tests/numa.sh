@@ -16,7 +16,7 @@ stage1()
 {
 	check "the nodes are not known" [ ! -d /sys/devices/system/node/node1 ]
 	check "producer preserves" producer preserve
-	check "a run crosses the border" crosses_border
+	check "a run crosses the border" straddles
 	check "so does a block" block_crosses_border
 	REMOVE="numa=off nokaslr"
 	next_stage 2
@@ -26,11 +26,10 @@ stage2()
 {
 	check "there are two nodes" [ -d /sys/devices/system/node/node1 ]
 	verify_restored
-	check "the run is back" grep -q '^straddle .* ok$' $PRODUCER/report
-	check "producer frees" producer free
-	check_eq "nothing is unclaimed" 0 "$(counter in/unclaimed_pages)"
+	check "the run is back" item_back straddle
+	all_claimed
 	check "producer preserves again" producer preserve
-	check "a run crosses the border" crosses_border
+	check "a run crosses the border" straddles
 	check "no block does" eval '! block_crosses_border'
 	next_stage 3
 }
@@ -38,16 +37,8 @@ stage2()
 stage3()
 {
 	verify_restored
-	check "the run is back" grep -q '^straddle .* ok$' $PRODUCER/report
-	check "producer frees" producer free
-	check_eq "nothing is unclaimed" 0 "$(counter in/unclaimed_pages)"
-}
-
-crosses_border()
-{
-	set -- $(sed -n 's/^straddle .* pages \([0-9]*\) phys \(0x[0-9a-f]*\) .*/\1 \2/p' \
-		 $PRODUCER/report)
-	[ $# = 2 ] && [ $(($2)) -lt $BORDER ] && [ $(($2 + $1 * 4096)) -gt $BORDER ]
+	check "the run is back" item_back straddle
+	all_claimed
 }
 
 block_crosses_border()

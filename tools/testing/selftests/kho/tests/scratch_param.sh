@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # kho_scratch= in both forms, and what is not one of them.
 
-STAGES=5
+STAGES=6
 APPEND="kho_scratch=128M,64M,32M"
 
 sizes()
@@ -50,4 +50,19 @@ stage5()
 {
 	check "no scratch at all is refused" log 'kho: kho_scratch=0,0,0 ignored: expected'
 	check "KHO is on all the same" [ -d $KHO ]
+	# Of several the last valid one counts.
+	# shellcheck disable=SC2086 # a list
+	next_fresh 6 "131072K,0x4000000,0 $(printf 'kho_scratch=%s ' $WRONG)"
+}
+
+# One of each kind.
+WRONG="512M 1M,2M 1M,2M,3M,4M 1M,,3M 2T,0,0 10001% -1% 50%x % 1M,2M,3M% ,,"
+
+stage6()
+{
+	local wrong
+	check_eq "suffixes and hexadecimal numbers are understood" "128 64 " "$(sizes)"
+	for wrong in $WRONG; do
+		check "$wrong is refused" log "kho: kho_scratch=$wrong ignored: expected"
+	done
 }

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A checksum over the root FDT and the tree: a bit that has flipped in one of
+ * them may leave something plausible, and then the wrong pages are preserved.
+ *
+ * CRC32C over the FDT, with zeros for the value of the checksum, and over each
+ * node of the tree, in the order of kho_radix_walk_tree(). See "DOC: KHO ABI".
+ */
+
+#define pr_fmt(fmt) "kho: " fmt
+
+#include <linux/crc32.h>
+#include <linux/io.h>
+#include <linux/libfdt.h>
+#include <linux/string.h>
+#include <linux/unaligned.h>
+
+#include "kho_internal.h"
+
+/**
+ * kho_checksum_begin - checksum of the root FDT
+ * @fdt: the FDT, with a valid structure
+ *
+ * Return: what to pass to kho_checksum_node() next.
+ */
+u32 kho_checksum_begin(const void *fdt)
+{
+	size_t size = fdt_totalsize(fdt), pos;
+	const void *value;
+	u64 zero = 0;
+
+	value = fdt_getprop(fdt, 0, KHO_FDT_CHECKSUM_PROP, NULL);
+	pos = value - fdt;
+
+	return __crc32c_le(__crc32c_le(__crc32c_le(~0, fdt, pos),
+				       (const u8 *)&zero, sizeof(zero)),
+			   value + sizeof(zero), size - pos - sizeof(zero));
+}
+
+/**
+ * kho_checksum_node - go on with a node of the tree
+ * @crc: the checksum so far
+ * @phys: physical address of the node, in the direct map
+ *
+ * Return: the checksum up to this node.
+ */
+u32 kho_checksum_node(u32 crc, phys_addr_t phys)
+{
+	return __crc32c_le(crc, phys_to_virt(phys), PAGE_SIZE);
+}
+
+/**
+ * kho_checksum_end - value of the property
+ * @crc: the checksum over all
+ *
+ * Return: what is stored in the root FDT.
+ */
+u64 kho_checksum_end(u32 crc)
+{
+	return KHO_FDT_CHECKSUM_VALID | (u32)~crc;
+}
+
+static int add_node(phys_addr_t phys, void *crc)
+{
+	*(u32 *)crc = kho_checksum_node(*(u32 *)crc, phys);
+	return 0;
+}
+
+static const struct kho_radix_walk_cb checksum_cb = {
+	.node = add_node,
+};
+
+/**
+ * kho_checksum_seal - put the checksum into the outgoing FDT
+ *
+ * Context: Nobody changes the FDT or the tree any more.
+ */
+void kho_checksum_seal(void)
+{
+	u32 crc = kho_checksum_begin(kho_out.fdt);
+	u64 value;
+
+	kho_radix_walk_tree(&kho_out.tree, &checksum_cb, &crc);
+	value = kho_checksum_end(crc);
+	fdt_setprop_inplace(kho_out.fdt, 0, KHO_FDT_CHECKSUM_PROP, &value,
+			    sizeof(value));
+}

@@ -1,0 +1,512 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Held blocks: memory that is kept back until late in boot.
+ *
+ * What is preserved may lie in a million pieces. Early boot does not look at
+ * pieces but at naturally aligned blocks of MAX_ORDER_NR_PAGES: a block that
+ * contains anything preserved, or a node of the tree, is held as a whole. Runs
+ * of held blocks are memory regions that memblock does not allocate from, so
+ * that neither their number nor the cost of an early allocation grows with the
+ * pieces. Nobody looks at their struct pages either, because freeing a page
+ * looks at its buddies, and those are in the same block.
+ *
+ * In page_alloc_init_late() the blocks are opened: see mm/kho_init.c. Whoever
+ * restores memory before that has its blocks opened then.
+ *
+ * Blocks that also contain something else, like scratch, cannot be held. What
+ * is preserved there is reserved piece by piece, and all of their struct pages
+ * are initialized early.
+ */
+
+#define pr_fmt(fmt) "kho: " fmt
+
+#include <linux/bitmap.h>
+#include <linux/init.h>
+#include <linux/io.h>
+#include <linux/kmemleak.h>
+#include <linux/memblock.h>
+#include <linux/mm.h>
+#include <linux/range.h>
+#include <linux/sizes.h>
+
+#include "kho_internal.h"
+
+#define BLOCK_SHIFT	(PAGE_SHIFT + MAX_PAGE_ORDER)
+
+/* So many gaps between held blocks, the largest, are left to memblock. */
+#define NR_GAPS		256
+
+/*
+ * Memory outside of scratch that is needed until all of it is there, because the
+ * page allocator does not use scratch for what the kernel allocates: so much and
+ * the share of the RAM that struct pages take is wanted. With less than the minimum
+ * there is no hope.
+ */
+#define WANTED_FREE	SZ_128M
+#define WANTED_SHIFT	6
+#define MIN_FREE	SZ_16M
+
+/* So many blocks are reserved piece by piece to get there. */
+#define MAX_RELEASED	2048
+
+/* Pages in one piece of node_map. */
+#define CHUNK_PAGES	(PAGE_SIZE * BITS_PER_BYTE)
+
+/* A bit for each block in which what is preserved has been reserved in pieces. */
+unsigned long *kho_exact_blocks;
+
+/* A bit for each block that is held and has not been opened. */
+unsigned long *kho_held_blocks;
+unsigned long kho_nr_blocks;
+
+/* For each CHUNK_PAGES pages NULL, or a page with a bit for each node. */
+static unsigned long **node_map;
+static unsigned long nr_chunks;
+
+/* Orders that there are in the incoming tree. */
+static DECLARE_BITMAP(orders, KHO_NR_ORDERS);
+
+static unsigned long block_of(phys_addr_t phys)
+{
+	return phys >> BLOCK_SHIFT;
+}
+
+static size_t blocks_size(void)
+{
+	return PAGE_ALIGN(BITS_TO_LONGS(kho_nr_blocks) * sizeof(long));
+}
+
+static unsigned long *__init alloc_blocks(void)
+{
+	return memblock_alloc(blocks_size(), PAGE_SIZE);
+}
+
+static void __init set_blocks(unsigned long *blocks, phys_addr_t start,
+			      phys_addr_t end)
+{
+	unsigned long first = block_of(start);
+	unsigned long last = min(block_of(end - 1), kho_nr_blocks - 1);
+
+	if (first <= last)
+		bitmap_set(blocks, first, last - first + 1);
+}
+
+/**
+ * kho_hold_init - begin to note what has to be held
+ *
+ * Return: 0, or -ENOMEM.
+ */
+int __init kho_hold_init(void)
+{
+	phys_addr_t end = memblock_end_of_DRAM();
+
+	kho_nr_blocks = block_of(end - 1) + 1;
+	nr_chunks = DIV_ROUND_UP(PHYS_PFN(end), CHUNK_PAGES);
+	bitmap_zero(orders, KHO_NR_ORDERS);
+
+	kho_held_blocks = alloc_blocks();
+	kho_exact_blocks = alloc_blocks();
+	node_map = memblock_alloc(PAGE_ALIGN(nr_chunks * sizeof(*node_map)),
+				  PAGE_SIZE);
+	if (kho_held_blocks && kho_exact_blocks && node_map)
+		return 0;
+
+	kho_hold_drop();
+	return -ENOMEM;
+}
+
+/**
+ * kho_hold_drop - forget what has to be held
+ *
+ * Undoes kho_hold_init() and all that followed, but for what kho_hold_commit()
+ * has reserved if that was its last step.
+ */
+void __init kho_hold_drop(void)
+{
+	unsigned long i;
+
+	memblock_clear_kho_held(0, PHYS_ADDR_MAX);
+	memblock_free(kho_held_blocks, blocks_size());
+	memblock_free(kho_exact_blocks, blocks_size());
+
+	for (i = 0; node_map && i < nr_chunks; i++)
+		memblock_free(node_map[i], PAGE_SIZE);
+	memblock_free(node_map, PAGE_ALIGN(nr_chunks * sizeof(*node_map)));
+
+	kho_held_blocks = NULL;
+	kho_exact_blocks = NULL;
+	node_map = NULL;
+}
+
+/**
+ * kho_hold_node - note a node of the tree
+ * @phys: its physical address, which is in RAM
+ *
+ * Return: 0; -EEXIST when it has been noted before; -ENOMEM.
+ */
+int __init kho_hold_node(phys_addr_t phys)
+{
+	unsigned long pfn = PHYS_PFN(phys);
+	unsigned long **chunk = &node_map[pfn / CHUNK_PAGES];
+
+	if (!*chunk)
+		*chunk = memblock_alloc(PAGE_SIZE, PAGE_SIZE);
+	if (!*chunk)
+		return -ENOMEM;
+
+	if (__test_and_set_bit(pfn % CHUNK_PAGES, *chunk))
+		return -EEXIST;
+
+	set_blocks(kho_held_blocks, phys, phys + PAGE_SIZE);
+	return 0;
+}
+
+/**
+ * kho_hold_has_node - whether there is a node of the tree in a range
+ * @pfn: the first page, in RAM
+ * @nr_pages: number of pages
+ *
+ * Return: true when there is one.
+ */
+bool __init kho_hold_has_node(unsigned long pfn, unsigned long nr_pages)
+{
+	unsigned long end_pfn = pfn + nr_pages, bit, end;
+	const unsigned long *chunk;
+
+	while (pfn < end_pfn) {
+		chunk = node_map[pfn / CHUNK_PAGES];
+		bit = pfn % CHUNK_PAGES;
+		end = min(CHUNK_PAGES, bit + (end_pfn - pfn));
+		if (chunk && find_next_bit(chunk, end, bit) < end)
+			return true;
+		pfn += end - bit;
+	}
+
+	return false;
+}
+
+/**
+ * kho_hold_preserved - note a preserved block of pages
+ * @phys: physical address of its first byte, in RAM
+ * @order: its order
+ */
+void __init kho_hold_preserved(phys_addr_t phys, unsigned int order)
+{
+	set_blocks(kho_held_blocks, phys, phys + (PAGE_SIZE << order));
+	__set_bit(order, orders);
+}
+
+/* All bits of preserved blocks of @order, which is not larger than a block. */
+static void read_order(unsigned long pfn, unsigned int order, unsigned long *pages)
+{
+	unsigned long key = kho_key(PFN_PHYS(pfn), order);
+	const unsigned long *leaf = kho_radix_leaf(&kho_in.tree, key);
+	unsigned long first = kho_radix_leaf_bit(key), bit;
+	unsigned long end = first + (MAX_ORDER_NR_PAGES >> order);
+
+	if (!leaf)
+		return;
+
+	if (!order) {
+		bitmap_or(pages, pages, leaf + BIT_WORD(first), MAX_ORDER_NR_PAGES);
+		return;
+	}
+
+	for (bit = find_next_bit(leaf, end, first); bit < end;
+	     bit = find_next_bit(leaf, end, bit + 1))
+		bitmap_set(pages, (bit - first) << order, 1UL << order);
+}
+
+/**
+ * kho_hold_read - which pages of a block are preserved, or nodes of the tree
+ * @pfn: the first page of the block
+ * @pages: bitmap of MAX_ORDER_NR_PAGES bits
+ *
+ * What was restored in the meantime is no longer preserved.
+ *
+ * Context: As long as blocks are held.
+ */
+void kho_hold_read(unsigned long pfn, unsigned long *pages)
+{
+	const unsigned long *chunk = node_map[pfn / CHUNK_PAGES];
+	unsigned int order;
+
+	/* A block never crosses the border of a chunk or of a leaf. */
+	static_assert(CHUNK_PAGES % MAX_ORDER_NR_PAGES == 0);
+	static_assert(MAX_ORDER_NR_PAGES % BITS_PER_LONG == 0);
+
+	if (chunk)
+		bitmap_copy(pages, chunk + BIT_WORD(pfn % CHUNK_PAGES),
+			    MAX_ORDER_NR_PAGES);
+	else
+		bitmap_zero(pages, MAX_ORDER_NR_PAGES);
+
+	for_each_set_bit(order, orders, KHO_NR_ORDERS) {
+		if (order <= MAX_PAGE_ORDER) {
+			read_order(pfn, order, pages);
+		} else if (kho_radix_test_key(&kho_in.tree,
+					      kho_key(PFN_PHYS(pfn), order))) {
+			bitmap_fill(pages, MAX_ORDER_NR_PAGES);
+			return;
+		}
+	}
+}
+
+/* Blocks with scratch in them, or what is reserved, or what has no struct pages. */
+static void __init find_shared(unsigned long *shared)
+{
+	struct memblock_region *region;
+
+	for_each_reserved_mem_region(region)
+		set_blocks(shared, region->base, region->base + region->size);
+
+	for_each_mem_region(region) {
+		if (memblock_is_kho_scratch(region) || memblock_is_nomap(region))
+			set_blocks(shared, region->base,
+				   region->base + region->size);
+	}
+}
+
+/* A run of blocks that are not held. */
+struct gap {
+	unsigned long start, nr;
+};
+
+static struct gap gaps[NR_GAPS] __initdata;
+
+/* Hold all but the largest gaps. */
+static void __init close_gaps(void)
+{
+	struct gap *smallest;
+	unsigned int nr_gaps = 0, i;
+	unsigned long start, end;
+
+	for_each_clear_bitrange(start, end, kho_held_blocks, kho_nr_blocks) {
+		struct gap gap = { start, end - start };
+
+		if (nr_gaps < NR_GAPS) {
+			gaps[nr_gaps++] = gap;
+			continue;
+		}
+
+		smallest = gaps;
+		for (i = 1; i < NR_GAPS; i++) {
+			if (gaps[i].nr < smallest->nr)
+				smallest = &gaps[i];
+		}
+		if (smallest->nr < gap.nr)
+			swap(*smallest, gap);
+		bitmap_set(kho_held_blocks, gap.start, gap.nr);
+	}
+}
+
+/* Mark the memory of held blocks. */
+static int __init mark_held(void)
+{
+	unsigned long start, end;
+	int err;
+
+	for_each_set_bitrange(start, end, kho_held_blocks, kho_nr_blocks) {
+		err = memblock_mark_kho_held((phys_addr_t)start << BLOCK_SHIFT,
+					     (phys_addr_t)(end - start) << BLOCK_SHIFT);
+		if (err)
+			return err;
+	}
+
+	return 0;
+}
+
+/* What is free outside of scratch and of held blocks, before they are marked. */
+static phys_addr_t __init free_outside(void)
+{
+	phys_addr_t start, end, from, to, total = 0;
+	unsigned long first, last;
+	u64 i;
+
+	/* Nothing is allocated meanwhile. */
+	memblock_clear_kho_scratch_only();
+	memblock_payload_begin();
+	for_each_free_mem_range(i, NUMA_NO_NODE, MEMBLOCK_NONE, &start, &end, NULL) {
+		total += end - start;
+
+		first = block_of(start);
+		for_each_set_bitrange_from(first, last, kho_held_blocks,
+					   block_of(end - 1) + 1) {
+			from = max(start, (phys_addr_t)first << BLOCK_SHIFT);
+			to = min(end, (phys_addr_t)last << BLOCK_SHIFT);
+			total -= to - from;
+		}
+	}
+	memblock_payload_end();
+	memblock_set_kho_scratch_only();
+
+	return total;
+}
+
+/*
+ * There may be next to no memory outside of scratch and of held blocks. Then
+ * let go of blocks with at least @min_pages of room, until there is enough.
+ */
+static phys_addr_t __init release_blocks(phys_addr_t total, phys_addr_t wanted,
+					 unsigned int min_pages)
+{
+	DECLARE_BITMAP(pages, MAX_ORDER_NR_PAGES);
+	unsigned long block, nr_free, nr = 0;
+	phys_addr_t phys;
+
+	for_each_set_bit(block, kho_held_blocks, kho_nr_blocks) {
+		if (total >= wanted || nr == MAX_RELEASED)
+			break;
+
+		phys = (phys_addr_t)block << BLOCK_SHIFT;
+		if (!memblock_is_region_memory(phys, 1UL << BLOCK_SHIFT))
+			continue;
+
+		kho_hold_read(PHYS_PFN(phys), pages);
+		nr_free = MAX_ORDER_NR_PAGES -
+			  bitmap_weight(pages, MAX_ORDER_NR_PAGES);
+		if (nr_free < min_pages)
+			continue;
+
+		__clear_bit(block, kho_held_blocks);
+		__set_bit(block, kho_exact_blocks);
+		total += PFN_PHYS(nr_free);
+		nr++;
+	}
+
+	return total;
+}
+
+/* See that the kernel can boot: few blocks with much room, or many with little. */
+static int __init keep_some_free(void)
+{
+	phys_addr_t wanted = WANTED_FREE + (memblock_phys_mem_size() >> WANTED_SHIFT);
+	phys_addr_t total = free_outside();
+
+	total = release_blocks(total, wanted, MAX_ORDER_NR_PAGES / 4);
+	total = release_blocks(total, wanted, 1);
+	if (total >= MIN_FREE)
+		return 0;
+
+	pr_err("handover refused: it would leave %llu KiB outside of scratch\n",
+	       (u64)total >> 10);
+	return -ENOMEM;
+}
+
+/* The ranges in exact blocks; @ranges may be NULL, to count them. */
+static unsigned long __init exact_ranges(struct range *ranges)
+{
+	DECLARE_BITMAP(pages, MAX_ORDER_NR_PAGES);
+	unsigned long block, start, end, nr = 0;
+	phys_addr_t phys;
+
+	for_each_set_bit(block, kho_exact_blocks, kho_nr_blocks) {
+		phys = (phys_addr_t)block << BLOCK_SHIFT;
+		kho_hold_read(PHYS_PFN(phys), pages);
+		for_each_set_bitrange(start, end, pages, MAX_ORDER_NR_PAGES) {
+			if (ranges) {
+				ranges[nr].start = phys + PFN_PHYS(start);
+				ranges[nr].end = phys + PFN_PHYS(end) - 1;
+			}
+			nr++;
+		}
+	}
+
+	return nr;
+}
+
+static int __init reserve_exactly(void)
+{
+	unsigned long nr = exact_ranges(NULL);
+	struct range *ranges;
+	int err;
+
+	if (!nr)
+		return 0;
+
+	ranges = memblock_alloc(nr * sizeof(*ranges), SMP_CACHE_BYTES);
+	if (!ranges)
+		return -ENOMEM;
+
+	exact_ranges(ranges);
+	err = memblock_reserve_ranges(ranges, nr);
+	memblock_free(ranges, nr * sizeof(*ranges));
+	return err;
+}
+
+static int __init hold_blocks(unsigned long *shared, unsigned long *ram)
+{
+	struct memblock_region *region;
+
+	find_shared(shared);
+	bitmap_and(kho_exact_blocks, kho_held_blocks, shared, kho_nr_blocks);
+
+	close_gaps();
+	for_each_mem_region(region)
+		set_blocks(ram, region->base, region->base + region->size);
+	bitmap_and(kho_held_blocks, kho_held_blocks, ram, kho_nr_blocks);
+	bitmap_andnot(kho_held_blocks, kho_held_blocks, shared, kho_nr_blocks);
+
+	return keep_some_free();
+}
+
+static int __init mark_and_reserve(void)
+{
+	int err = mark_held() ?: reserve_exactly();
+
+	if (err)
+		pr_err("handover refused: no memory to hold %lu pages\n",
+		       kho_in.nr_pages);
+	return err;
+}
+
+/**
+ * kho_hold_commit - hold what has been noted
+ *
+ * Context: As long as memblock allocates from scratch only.
+ * Return: 0, or -ENOMEM after one line: then call kho_hold_drop().
+ */
+int __init kho_hold_commit(void)
+{
+	unsigned long *shared = alloc_blocks();
+	unsigned long *ram = alloc_blocks();
+	int err = -ENOMEM;
+
+	if (shared && ram)
+		err = hold_blocks(shared, ram);
+	else
+		pr_err("handover refused: no memory to check it\n");
+
+	memblock_free(shared, blocks_size());
+	memblock_free(ram, blocks_size());
+	return err ?: mark_and_reserve();
+}
+
+static void __init free_map(void *map, size_t size)
+{
+	kmemleak_free_part_phys(__pa(map), PAGE_ALIGN(size));
+	free_reserved_area(map, map + PAGE_ALIGN(size), -1, NULL);
+}
+
+/* All blocks are open by now, and deferred struct pages initialized. */
+static int __init free_maps(void)
+{
+	unsigned long i;
+
+	if (!kho_held_blocks)
+		return 0;
+
+	for (i = 0; i < nr_chunks; i++) {
+		if (node_map[i])
+			free_map(node_map[i], PAGE_SIZE);
+	}
+	free_map(node_map, nr_chunks * sizeof(*node_map));
+	free_map(kho_held_blocks, blocks_size());
+	free_map(kho_exact_blocks, blocks_size());
+
+	kho_held_blocks = NULL;
+	kho_exact_blocks = NULL;
+	node_map = NULL;
+	return 0;
+}
+core_initcall(free_maps);

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef _KHO_TEST_COMPILER_H
+#define _KHO_TEST_COMPILER_H
+
+#include_next <linux/compiler.h>
+
+/*
+ * Volatile accesses are data races to ThreadSanitizer, so these are atomic
+ * ones. Who reads an address and follows it sees what was there when it was
+ * published: the kernel relies on address dependencies for that.
+ */
+#undef READ_ONCE
+#define READ_ONCE(x)		__atomic_load_n(&(x), __ATOMIC_CONSUME)
+#undef WRITE_ONCE
+#define WRITE_ONCE(x, val)	__atomic_store_n(&(x), val, __ATOMIC_RELAXED)
+
+#define __initdata
+#define __ro_after_init
+
+#ifndef __UNIQUE_ID
+#define __KHO_TEST_PASTE(a, b)	a##b
+#define __KHO_TEST_ID(a, b)	__KHO_TEST_PASTE(a, b)
+#define __UNIQUE_ID(prefix)	__KHO_TEST_ID(prefix, __COUNTER__)
+#endif
+#ifndef __cleanup
+#define __cleanup(fn)		__attribute__((__cleanup__(fn)))
+#endif
+
+#endif /* _KHO_TEST_COMPILER_H */
