@@ -13,6 +13,6 @@ for numa in 0 1; do
 	make -s -C "$tests" clean
 	make -C "$tests" "NUMA=$numa"
 	"$tests/main" -v > "$logs/memblock.out" || { cat "$logs/memblock.out"; exit 1; }
-	! grep '^not ok' "$logs/memblock.out"
+	if grep '^not ok' "$logs/memblock.out"; then exit 1; fi
 	grep -c '^ok ' "$logs/memblock.out"
 done

@@ -12,6 +12,7 @@ copy=$build/check-refresh
 rm -rf "$copy"
 mkdir -p "$copy/build"
 trap 'rm -rf "$copy"' EXIT
+# shellcheck disable=SC2016 # for the inner shell
 (cd "$top" && git ls-files -z --cached --others --exclude-standard |
 	xargs -0 -I{} sh -c '[ ! -e "$1" ] || cp --parents "$1" "$2"' sh {} "$copy")
 git -C "$copy" init -q
@@ -50,7 +51,7 @@ there commit -q -m "kho: a commit on top
 With a message of its own."
 
 # Amended: the message of the last patch but one of the series.
-there -c sequence.editor="sed -i '1s/^pick/reword/'" -c core.editor="sed -i '1s/\$/ (reworded)/'" \
+there -c sequence.editor="sed -i '1s/^pick/reword/'" -c core.editor="sed -i '1s/: /: reworded /'" \
 	rebase -q -i HEAD~3
 
 # Uncommitted: a new file, a file that two patches touch, one that none does,
@@ -93,7 +94,7 @@ there config --unset kho.composition
 same "composing from the base gives the edited tree" "$final" "$(there rev-parse 'HEAD^{tree}')"
 
 grep -q '^kho: a commit on top$' "$copy"/patches/*-kho-a-commit-on-top.patch
-ls "$copy"/patches/*reworded*.patch > /dev/null
+ls "$copy"/patches/*-reworded-*.patch > /dev/null
 ls "$copy"/patches/*-wip-*.patch > /dev/null
 [ ! -e "$copy/tools/testing/selftests/kho/tests/off.sh" ]
 grep -q uncommitted.h "$copy/MAINTAINERS"

@@ -1,56 +1,51 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# kernel.sh [NAME [CONFIG_OPTION=VALUE...]]
+# kernel.sh [NAME [FRAGMENT | CONFIG_OPTION=VALUE]...]
 #
 # Build the kernel of the selftests into build/NAME, x86_64 by default: their
-# configuration over tinyconfig, and the options that are named.
+# configuration over tinyconfig, then those of their fragments and the options
+# that are named. FRAGMENT "debug" is their file config.debug. TREE= names another
+# kernel tree than build/linux.
 
 set -eu
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/config.sh"
 
 name=${1:-x86_64}
 shift || true
 out=$build/$name
-tests=$linux/tools/testing/selftests/kho
-export CCACHE_DIR=$build/ccache CCACHE_MAXSIZE=2G
-# Names of the machine and the user, and the date, would defeat ccache.
-export KBUILD_BUILD_USER=kho KBUILD_BUILD_HOST=lts
-export KBUILD_BUILD_TIMESTAMP="Sun Nov 17 22:15:08 UTC 2024"
-
-cc=gcc
-! command -v ccache > /dev/null || cc="ccache gcc"
-
-wanted() {
-	echo "# CONFIG_LOCALVERSION_AUTO is not set"
-	grep -h ^CONFIG_ "$tests/config" "$tests/config.x86_64" |
-		grep -vE "^($(printf '%s|' "${@%%=*}")-)="
-	[ $# = 0 ] || printf '%s\n' "$@"
-}
+tree=${TREE:-$linux}
+options=()
+for option; do
+	case $option in
+	CONFIG_*=*) options+=("$option") ;;
+	*)
+		[ -f "$tests/config.$option" ] || die "there is no $tests/config.$option"
+		mapfile -t -O ${#options[@]} options < <(grep ^CONFIG_ "$tests/config.$option")
+		;;
+	esac
+done
 
 # Options that were asked for and did not take are an error, not a surprise.
 configure() {
-	local option
+	local missing
 
-	make -s -C "$linux" O="$out" tinyconfig
+	make -s -C "$tree" O="$out" tinyconfig
 	wanted "$@" >> "$out/.config"
-	make -s -C "$linux" O="$out" olddefconfig 2> /dev/null
-	for option in $(wanted "$@" | grep ^CONFIG_); do
-		case $option in
-		*=n) ! grep -q "^${option%=n}=" "$out/.config" ;;
-		*) grep -qx "$option" "$out/.config" ;;
-		esac || {
-			echo "$option was asked for but cannot be had"
-			return 1
-		}
-	done
+	make -s -C "$tree" O="$out" olddefconfig 2> /dev/null
+	missing=$(wanted "$@" | not_taken "$out")
+	[ -z "$missing" ] || {
+		echo "$missing was asked for but cannot be had"
+		return 1
+	}
 	wanted "$@" > "$out/.wanted"
 }
 
 mkdir -p "$out"
-if [ ! -f "$out/.config" ] || ! wanted "$@" | cmp -s - "$out/.wanted"; then
-	run "config-$name" "Configuring build/$name" configure "$@"
+if [ ! -f "$out/.config" ] || ! wanted "${options[@]}" | cmp -s - "$out/.wanted"; then
+	run "config-$name" "Configuring build/$name" configure "${options[@]}"
 fi
 run "kernel-$name" "Building build/$name" \
-	make -C "$linux" O="$out" CC="$cc" LOCALVERSION=-kho \
+	make -C "$tree" O="$out" CC="$cc" LOCALVERSION="-${TREE:+not-}kho" \
 	-j"$(nproc)" bzImage

@@ -2,6 +2,7 @@
 #
 # merge-maintainers.awk OURS KERNELS: print the kernel's MAINTAINERS with our
 # entries in their alphabetical places. Entries are separated by one blank line.
+# The kernel's are not all in order: ours go before the next greater one of all.
 
 BEGIN { RS = ""; FS = "\n" }
 
@@ -16,12 +17,23 @@ FILENAME == ARGV[1] {
 	next
 }
 
-function emit(text) {
-	printf "%s%s\n", nr_printed++ ? "\n" : "", text
+{
+	text[++nr] = $0
+	if (!is_entry())
+		next
+	for (i = 1; i <= nr_ours; i++)
+		if ($0 > ours[i] && (!place[i] || $0 < text[place[i]]))
+			place[i] = nr
 }
 
-{
-	while (is_entry() && next_ours < nr_ours && ours[next_ours + 1] < $0)
-		emit(ours[++next_ours])
-	emit($0)
+END {
+	for (i = 1; i <= nr_ours; i++)
+		if (!place[i])
+			exit 1
+	for (j = 1; j <= nr; j++) {
+		for (i = 1; i <= nr_ours; i++)
+			if (place[i] == j)
+				printf "%s\n\n", ours[i]
+		printf "%s%s", text[j], j < nr ? "\n\n" : "\n"
+	}
 }

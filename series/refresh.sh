@@ -18,8 +18,9 @@ set -eu
 . "$(dirname "$0")/lib.sh"
 
 [ -d "$linux/.git" ] || die "there is no build/linux; run 'make -f Makefile.patches tree'"
-[ ! -e "$linux/.git/rebase-merge" ] && [ ! -e "$linux/.git/rebase-apply" ] ||
+if [ -e "$linux/.git/rebase-merge" ] || [ -e "$linux/.git/rebase-apply" ]; then
 	die "a rebase is going on in build/linux; finish it"
+fi
 klinux merge-base --is-ancestor base HEAD ||
 	die "HEAD of build/linux is not on top of its tag base; check the right branch out"
 [ -z "$(klinux rev-list --merges base..HEAD)" ] ||
@@ -89,7 +90,7 @@ set_file() {
 }
 
 slug() {
-	tr 'A-Z' 'a-z' <<< "$1" | sed 's/[^a-z0-9]\{1,\}/-/g; s/^-//; s/-$//' | cut -c1-52 | sed 's/-$//'
+	tr '[:upper:]' '[:lower:]' <<< "$1" | sed 's/[^a-z0-9]\{1,\}/-/g; s/^-//; s/-$//' | cut -c1-52 | sed 's/-$//'
 }
 
 # Write the patch of one commit. The index holds the tree before it; new files

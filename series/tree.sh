@@ -31,8 +31,9 @@ check_source() {
 check_tree() {
 	local version
 
-	[ -f "$1/Makefile" ] && [ -f "$1/mm/memblock.c" ] ||
+	if [ ! -f "$1/Makefile" ] || [ ! -f "$1/mm/memblock.c" ]; then
 		die "$source is not a kernel tree; KSRC= takes a 6.12.y directory or tarball"
+	fi
 	version=$(sed -n 's/^VERSION = //p; s/^PATCHLEVEL = //p' "$1/Makefile" | paste -sd.)
 	[ "$version" = 6.12 ] ||
 		die "$source is Linux $version; KSRC= takes a 6.12.y directory or tarball"

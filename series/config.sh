@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Configure a kernel and compile it through ccache. Sourced, after lib.sh.
+
+# shellcheck disable=SC2154 # from lib.sh
+tests=$linux/tools/testing/selftests/kho
+export CCACHE_DIR=$build/ccache CCACHE_MAXSIZE=2G
+# Names of the machine and the user, and the date, would defeat ccache.
+export KBUILD_BUILD_USER=kho KBUILD_BUILD_HOST=lts
+export KBUILD_BUILD_TIMESTAMP="Sun Nov 17 22:15:08 UTC 2024"
+
+cc=gcc
+! command -v ccache > /dev/null || cc="ccache gcc"
+
+# last_of_each: of options that are set more than once, the last
+last_of_each() {
+	awk -F = '{ value[$1] = $0; if (!seen[$1]++) name[++n] = $1 }
+		END { for (i = 1; i <= n; i++) print value[name[i]] }'
+}
+
+# wanted [OPTION=VALUE...]: the configuration of the selftests, which goes over
+# tinyconfig, and these options
+wanted() {
+	echo "# CONFIG_LOCALVERSION_AUTO is not set"
+	{
+		grep -h ^CONFIG_ "$tests/config" "$tests/config.x86_64"
+		[ $# = 0 ] || printf '%s\n' "$@"
+	} | last_of_each
+}
+
+# ours [TYPE]: the options of the series that have a prompt
+ours() {
+	# shellcheck disable=SC2016 # for awk
+	klinux diff -U0 base composed -- '*Kconfig*' | sed -n 's/^+//p' | awk -v type="${1:-}" '
+		$1 == "config" { name = $2 }
+		($1 == "bool" || $1 == "tristate") && /"/ && (!type || $1 == type) {
+			print "CONFIG_" name
+		}'
+}
+
+# not_taken DIRECTORY: options of the list on standard input that the
+# configuration in DIRECTORY does not have
+not_taken() {
+	local option
+
+	grep ^CONFIG_ | while read -r option; do
+		case $option in
+		*=n) ! grep -q "^${option%=n}=" "$1/.config" ;;
+		*) grep -qx "$option" "$1/.config" ;;
+		esac || echo "$option"
+	done
+}
