@@ -33,6 +33,8 @@ struct kho_radix_node;
  * @root: the root table
  * @alloc_node: allocates a zeroed page for a node, or returns NULL; when it is
  *		NULL itself, a page from the page allocator will do
+ * @generation: changes before nodes are taken out of the tree; see
+ *		kho_radix_prune_tree()
  *
  * The handle belongs to one kernel. What crosses kernels are the nodes: the
  * physical address of @root is all that the next kernel needs.
@@ -40,6 +42,7 @@ struct kho_radix_node;
 struct kho_radix_tree {
 	struct kho_radix_node *root;
 	void *(*alloc_node)(void);
+	unsigned int generation;
 };
 
 /**
@@ -78,8 +81,9 @@ int kho_radix_add_new_key(struct kho_radix_tree *tree, unsigned long key,
 bool kho_radix_del_key(struct kho_radix_tree *tree, unsigned long key);
 bool kho_radix_test_key(const struct kho_radix_tree *tree, unsigned long key);
 unsigned long *kho_radix_add_leaf(struct kho_radix_tree *tree, unsigned long key);
-const unsigned long *kho_radix_leaf(const struct kho_radix_tree *tree,
-				    unsigned long key);
+unsigned long *kho_radix_leaf(const struct kho_radix_tree *tree, unsigned long key);
+void kho_radix_prune_tree(struct kho_radix_tree *tree,
+			  void (*unlinked)(phys_addr_t phys, void *data), void *data);
 int kho_radix_walk_tree(struct kho_radix_tree *tree,
 			const struct kho_radix_walk_cb *cb, void *data);
 

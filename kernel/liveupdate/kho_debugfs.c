@@ -119,6 +119,7 @@ DEFINE_SHOW_ATTRIBUTE(scratch);
  */
 struct preserved_seq {
 	struct kho_range_iter iter;
+	unsigned int generation;
 	loff_t pos;
 	bool more;
 	phys_addr_t phys;
@@ -147,18 +148,17 @@ static void *preserved_start(struct seq_file *m, loff_t *pos)
 	struct kho_radix_tree *tree = file_inode(m->file)->i_private;
 	struct preserved_seq *seq = m->private;
 
-	/*
-	 * Keeps the nodes of the incoming tree, as long as it has a root. The
-	 * outgoing tree always stays.
-	 */
+	/* Keeps all nodes, as long as there is a root. */
 	rcu_read_lock();
 	if (!READ_ONCE(tree->root))
 		return NULL;
 
-	if (*pos && *pos == seq->pos)
+	if (*pos && *pos == seq->pos &&
+	    seq->generation == READ_ONCE(tree->generation))
 		return seq->more ? seq : NULL;
 
-	/* From the start, or a seek: go through all that comes before. */
+	/* From the start, a seek, or leaves are gone: go through what comes before. */
+	seq->generation = smp_load_acquire(&tree->generation);
 	kho_range_iter_init(&seq->iter, tree);
 	seq->pos = 0;
 	while (preserved_step(seq) && seq->pos < *pos)
@@ -213,6 +213,8 @@ DEFINE_DEBUGFS_ATTRIBUTE(counter_fops, counter_get, NULL, "%llu\n");
 
 static int preserved_get(void *data, u64 *value)
 {
+	guard(rcu)();
+
 	*value = kho_nr_pages(&kho_out.tree);
 	return 0;
 }

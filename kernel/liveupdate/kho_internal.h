@@ -13,6 +13,7 @@
 #include <linux/log2.h>
 #include <linux/mutex.h>
 #include <linux/pfn.h>
+#include <linux/rwsem.h>
 
 /**
  * DOC: KHO keys
@@ -78,6 +79,44 @@ static inline unsigned int kho_block_order(unsigned long pfn,
 }
 
 /**
+ * struct kho_leaf_hint - the leaf of a tree that a CPU has used last
+ * @nr: the first key it can hold / KHO_LEAF_KEYS
+ * @leaf: NULL when there is none yet
+ * @generation: of the tree, when the leaf was in it
+ *
+ * What is preserved or restored one after the other most often lies side by side:
+ * the hint saves the descent. Read and used with preemption disabled.
+ */
+struct kho_leaf_hint {
+	unsigned long nr;
+	unsigned long *leaf;
+	unsigned int generation;
+};
+
+/* A new hint. The caller sees to it that no leaf is taken out of @tree meanwhile. */
+static inline struct kho_leaf_hint kho_leaf_hint(const struct kho_radix_tree *tree,
+						 unsigned long key, unsigned long *leaf)
+{
+	return (struct kho_leaf_hint){
+		.nr = key / KHO_LEAF_KEYS,
+		.leaf = leaf,
+		.generation = READ_ONCE(tree->generation),
+	};
+}
+
+/* The leaf of @key, or NULL when the hint is about another one. */
+static __always_inline unsigned long *
+kho_hinted_leaf(const struct kho_leaf_hint *hint, const struct kho_radix_tree *tree,
+		unsigned long key)
+{
+	if (unlikely(hint->nr != key / KHO_LEAF_KEYS ||
+		     hint->generation != READ_ONCE(tree->generation)))
+		return NULL;
+
+	return hint->leaf;
+}
+
+/**
  * struct kho_range_iter - ascending stream of what a tree preserves
  * @tree: the tree
  * @active: orders that have blocks left
@@ -110,14 +149,15 @@ bool kho_range_covered(const struct kho_radix_tree *tree, phys_addr_t phys,
  * @tree: what is preserved; root is NULL until KHO is ready to preserve
  * @fdt: the root FDT
  * @lock: protects @fdt; held from the moment on that a reboot relies on it
- * @generation: which @tree this is
+ * @nodes_lock: held for reading by who adds keys without a hint, for writing by who
+ *		takes nodes out of @tree
  * @nr_own_pages: pages in @tree that nobody but KHO needs
  */
 struct kho_out {
 	struct kho_radix_tree tree;
 	void *fdt;
 	struct mutex lock;	/* of fdt */
-	unsigned int generation;
+	struct rw_semaphore nodes_lock;
 	unsigned long nr_own_pages;
 };
 
@@ -144,6 +184,9 @@ int kho_out_not_ready(void);
 bool kho_preservable(unsigned long pfn, unsigned long nr_pages);
 int kho_preserve_block(unsigned long pfn, unsigned int order, bool *added);
 struct folio *kho_alloc_folio(unsigned int order);
+
+/* kho_prune.c */
+void kho_prune_later(void);
 
 /* kho_fdt.c */
 int kho_fdt_init(void);

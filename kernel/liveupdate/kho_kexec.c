@@ -9,6 +9,7 @@
 #include <linux/ioport.h>
 #include <linux/kexec.h>
 #include <linux/mm.h>
+#include <linux/rcupdate.h>
 
 #include "../kexec_internal.h"
 #include "kho_internal.h"
@@ -120,7 +121,8 @@ int kho_kexec_prepare(struct kimage *image)
 	if (kho_out_not_ready() || image->kho.fdt_phys)
 		return 0;
 
-	nr_pages = kho_nr_pages(&kho_out.tree) - kho_out.nr_own_pages;
+	scoped_guard(rcu)
+		nr_pages = kho_nr_pages(&kho_out.tree) - kho_out.nr_own_pages;
 	if (nr_pages)
 		pr_warn("the image carries no handover: %lu preserved pages (%lu MiB) will be lost; load it with kexec -s\n",
 			nr_pages, nr_pages >> (20 - PAGE_SHIFT));

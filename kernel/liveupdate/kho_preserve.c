@@ -15,11 +15,13 @@
 #include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/percpu.h>
+#include <linux/rwsem.h>
 
 #include "kho_internal.h"
 
 struct kho_out kho_out = {
 	.lock = __MUTEX_INITIALIZER(kho_out.lock),
+	.nodes_lock = __RWSEM_INITIALIZER(kho_out.nodes_lock),
 };
 
 /**
@@ -93,65 +95,66 @@ struct folio *kho_alloc_folio(unsigned int order)
 	return folio;
 }
 
-/*
- * The leaf that this CPU has used last, and often uses again. Leaves stay as long as
- * the tree does.
- */
-struct leaf_hint {
-	unsigned long nr;		/* the first key it can hold / KHO_LEAF_KEYS */
-	unsigned int generation;	/* of the tree */
-	bool preservable;		/* all blocks that it can hold are */
-	unsigned long *leaf;
+/* A hint, and whether all blocks that the leaf can hold may be preserved. */
+struct out_hint {
+	struct kho_leaf_hint hint;
+	bool preservable;
 };
 
-static DEFINE_PER_CPU(struct leaf_hint, leaf_hint);
-
-/* The hint when it is about the leaf of @key, else one that says nothing. */
-static struct leaf_hint get_hint(unsigned long key)
-{
-	struct leaf_hint hint = *get_cpu_ptr(&leaf_hint);
-
-	put_cpu_ptr(&leaf_hint);
-	if (unlikely(hint.nr != key / KHO_LEAF_KEYS ||
-		     hint.generation != kho_out.generation))
-		return (struct leaf_hint){};
-
-	return hint;
-}
+static DEFINE_PER_CPU(struct out_hint, out_hint);
 
 /* To look at each section of a leaf of larger blocks would take too long. */
 #define HINT_MAX_ORDER	3
 
+/* The caller holds kho_out.nodes_lock. */
 static void set_hint(unsigned long key, unsigned long *leaf)
 {
-	unsigned int order = kho_key_order(key);
 	unsigned long first = key & ~(KHO_LEAF_KEYS - 1);
-	struct leaf_hint hint = {
-		.nr = key / KHO_LEAF_KEYS,
-		.generation = kho_out.generation,
+	unsigned int order = kho_key_order(key);
+	struct out_hint new = {
+		.hint = kho_leaf_hint(&kho_out.tree, key, leaf),
 		.preservable = order <= HINT_MAX_ORDER &&
 			       kho_preservable(PHYS_PFN(kho_key_phys(first)),
 					       KHO_LEAF_KEYS << order),
-		.leaf = leaf,
 	};
 
-	*get_cpu_ptr(&leaf_hint) = hint;
-	put_cpu_ptr(&leaf_hint);
+	*get_cpu_ptr(&out_hint) = new;
+	put_cpu_ptr(&out_hint);
 }
 
-static int add_key(unsigned long key, unsigned long *leaf, bool *added)
+/*
+ * Add the key of a block that may be preserved, if the hint knows the leaf and that
+ * it may. There is no hint before KHO is ready.
+ */
+static __always_inline bool add_by_hint(unsigned long key)
 {
+	const struct out_hint *hint = get_cpu_ptr(&out_hint);
 	unsigned long bit = kho_radix_leaf_bit(key);
+	unsigned long *leaf = NULL;
 
-	if (unlikely(!leaf)) {
-		leaf = kho_radix_add_leaf(&kho_out.tree, key);
-		if (!leaf)
-			return -ENOMEM;
-		set_hint(key, leaf);
-	}
-
+	if (likely(hint->preservable))
+		leaf = kho_hinted_leaf(&hint->hint, &kho_out.tree, key);
 	/* A locked operation costs more than to look. */
-	*added = !test_bit(bit, leaf) && !test_and_set_bit(bit, leaf);
+	if (leaf && !test_bit(bit, leaf))
+		set_bit(bit, leaf);
+	put_cpu_ptr(&out_hint);
+
+	return leaf;
+}
+
+static int add_key(unsigned long key, bool *added)
+{
+	unsigned long *leaf;
+
+	/* Until the bit is set the leaf may be as empty as it was. */
+	guard(rwsem_read)(&kho_out.nodes_lock);
+
+	leaf = kho_radix_add_leaf(&kho_out.tree, key);
+	if (!leaf)
+		return -ENOMEM;
+
+	*added = !test_and_set_bit(kho_radix_leaf_bit(key), leaf);
+	set_hint(key, leaf);
 	return 0;
 }
 
@@ -174,21 +177,51 @@ int kho_preserve_block(unsigned long pfn, unsigned int order, bool *added)
 	if (err)
 		return err;
 
-	err = add_key(key, get_hint(key).leaf, added);
+	err = add_key(key, added);
 	if (err)
 		kho_debug_untrack(pfn, order);
 
 	return err;
 }
 
+/* Delete a key, and tell whether it was there. */
+static bool del_key(unsigned long key)
+{
+	const struct out_hint *hint = get_cpu_ptr(&out_hint);
+	unsigned long *leaf = kho_hinted_leaf(&hint->hint, &kho_out.tree, key);
+	bool deleted;
+
+	/* With preemption off, no node goes away that was found. */
+	deleted = leaf ? test_and_clear_bit(kho_radix_leaf_bit(key), leaf) :
+			 kho_radix_del_key(&kho_out.tree, key);
+	put_cpu_ptr(&out_hint);
+
+	return deleted;
+}
+
 static void unpreserve_block(unsigned long pfn, unsigned int order)
 {
-	unsigned long key = kho_key(PFN_PHYS(pfn), order);
-	unsigned long *leaf = get_hint(key).leaf;
+	if (!del_key(kho_key(PFN_PHYS(pfn), order)))
+		return;
 
-	if (leaf ? test_and_clear_bit(kho_radix_leaf_bit(key), leaf) :
-		   kho_radix_del_key(&kho_out.tree, key))
-		kho_debug_untrack(pfn, order);
+	kho_debug_untrack(pfn, order);
+	kho_prune_later();
+}
+
+/* When there is no hint, or it cannot tell. */
+static noinline int preserve_folio(unsigned long pfn, unsigned int order)
+{
+	bool added;
+	int err;
+
+	err = kho_out_not_ready();
+	if (err)
+		return err;
+
+	if (!kho_preservable(pfn, 1UL << order))
+		return -EINVAL;
+
+	return kho_preserve_block(pfn, order, &added);
 }
 
 /**
@@ -211,18 +244,12 @@ int kho_preserve_folio(struct folio *folio)
 {
 	unsigned int order = folio_order(folio);
 	unsigned long pfn = folio_pfn(folio);
-	bool added;
-	int err;
 
-	err = kho_out_not_ready();
-	if (err)
-		return err;
+	if (!IS_ENABLED(CONFIG_KEXEC_HANDOVER_DEBUG) &&
+	    add_by_hint(kho_key(PFN_PHYS(pfn), order)))
+		return 0;
 
-	if (!get_hint(kho_key(PFN_PHYS(pfn), order)).preservable &&
-	    !kho_preservable(pfn, 1UL << order))
-		return -EINVAL;
-
-	return kho_preserve_block(pfn, order, &added);
+	return preserve_folio(pfn, order);
 }
 EXPORT_SYMBOL_GPL(kho_preserve_folio);
 
@@ -439,6 +466,7 @@ static void *alloc_tree_node(void)
 
 static int __init kho_out_init(void)
 {
+	unsigned int generation;
 	void *root;
 	int err;
 
@@ -451,9 +479,10 @@ static int __init kho_out_init(void)
 		goto err_off;
 	}
 
+	generation = kho_out.tree.generation;
 	kho_radix_init_tree(&kho_out.tree, root);
+	kho_out.tree.generation = generation + 1;
 	kho_out.tree.alloc_node = alloc_tree_node;
-	kho_out.generation++;
 
 	err = kho_fdt_init();
 	if (err)

@@ -43,7 +43,8 @@
  *
  * Adding, deleting and testing keys take no lock. A new node is published
  * with cmpxchg(), a key is one atomic operation on the leaf, and a node once
- * published stays until kho_radix_destroy_tree(). Reading a set whose nodes
+ * published stays until kho_radix_prune_tree() finds it without keys, or
+ * kho_radix_destroy_tree(). Reading a set whose nodes
  * come from another kernel follows whatever addresses are stored in it: check
  * them first, with the node callback of kho_radix_walk_tree().
  */
@@ -144,6 +145,7 @@ int kho_radix_init_tree(struct kho_radix_tree *tree,
 			struct kho_radix_node *root)
 {
 	tree->alloc_node = NULL;
+	tree->generation = 0;
 	tree->root = root ?: node_alloc(tree);
 
 	return tree->root ? 0 : -ENOMEM;
@@ -175,10 +177,65 @@ void kho_radix_destroy_tree(struct kho_radix_tree *tree)
 	if (!tree->root)
 		return;
 
+	tree->generation++;
 	free_subtree(tree->root, ROOT_LEVEL);
 	tree->root = NULL;
 }
 EXPORT_SYMBOL_GPL(kho_radix_destroy_tree);
+
+struct prune {
+	void (*unlinked)(phys_addr_t phys, void *data);
+	void *data;
+};
+
+/* Take nodes without keys out of what is below @node. Returns whether all are. */
+static bool prune_node(struct kho_radix_node *node, unsigned int level,
+		       const struct prune *prune)
+{
+	bool empty = true;
+	unsigned long i;
+	u64 entry;
+
+	if (!level)
+		return bitmap_empty(node->bitmap, BITMAP_KEYS);
+
+	for (i = 0; i < TABLE_ENTRIES; i++) {
+		entry = node->table[i];
+		if (!entry)
+			continue;
+
+		if (prune_node(entry_node(entry), level - 1, prune)) {
+			WRITE_ONCE(node->table[i], 0);
+			prune->unlinked(entry, prune->data);
+		} else {
+			empty = false;
+		}
+	}
+
+	return empty;
+}
+
+/**
+ * kho_radix_prune_tree - take nodes without keys out of a tree
+ * @tree: the tree; its root stays
+ * @unlinked: called with the physical address of each node that is not part of the
+ *	      tree any more
+ * @data: passed to @unlinked
+ *
+ * Others may test, delete and walk at the same time under rcu_read_lock(), so who
+ * frees the nodes waits for a grace period. Who remembers leaves beyond that compares
+ * @tree->generation, which the caller changes: before the call, and a grace period
+ * before it, for those who add keys to such leaves; after it for those who read.
+ *
+ * Context: Any, as far as @unlinked allows. Nobody adds keys meanwhile.
+ */
+void kho_radix_prune_tree(struct kho_radix_tree *tree,
+			  void (*unlinked)(phys_addr_t phys, void *data), void *data)
+{
+	const struct prune prune = { unlinked, data };
+
+	prune_node(tree->root, ROOT_LEVEL, &prune);
+}
 
 /**
  * kho_radix_add_leaf - find the leaf of a key, or add it
@@ -189,7 +246,7 @@ EXPORT_SYMBOL_GPL(kho_radix_destroy_tree);
  *
  * Context: May sleep. Safe beside other callers that add, delete or test.
  * Return: a bitmap in which @key is bit kho_radix_leaf_bit(@key), and that stays
- * until kho_radix_destroy_tree(); NULL when there is no memory, or @key has more
+ * until kho_radix_prune_tree() or kho_radix_destroy_tree(); NULL when there is no memory, or @key has more
  * than KHO_RADIX_KEY_BITS bits.
  */
 unsigned long *kho_radix_add_leaf(struct kho_radix_tree *tree, unsigned long key)
@@ -292,14 +349,13 @@ EXPORT_SYMBOL_GPL(kho_radix_test_key);
  * @tree: the tree
  * @key: the key
  *
- * For who wants to read many neighbouring keys: that of @key itself is bit
+ * For who reads or deletes many neighbouring keys: that of @key itself is bit
  * kho_radix_leaf_bit(@key).
  *
  * Context: Any. Keys may be added and deleted meanwhile.
  * Return: a bitmap of 2^KHO_RADIX_BITMAP_BITS bits, NULL when there is none.
  */
-const unsigned long *kho_radix_leaf(const struct kho_radix_tree *tree,
-				    unsigned long key)
+unsigned long *kho_radix_leaf(const struct kho_radix_tree *tree, unsigned long key)
 {
 	struct kho_radix_node *leaf = find_leaf(tree, key);
 

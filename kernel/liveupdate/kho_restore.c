@@ -14,6 +14,7 @@
 #include <linux/io.h>
 #include <linux/list.h>
 #include <linux/mm.h>
+#include <linux/percpu.h>
 #include <linux/pgtable.h>
 #include <linux/rcupdate.h>
 #include <linux/sizes.h>
@@ -38,6 +39,14 @@
 static void free_incoming_tree(struct work_struct *work);
 static DECLARE_WORK(free_tree_work, free_incoming_tree);
 
+/* A block of a run may cross the border of zones, a folio does not. */
+static bool in_one_zone(unsigned long pfn, unsigned int order)
+{
+	struct page *page = pfn_to_page(pfn);
+
+	return !order || page_zone(page) == page_zone(page + (1UL << order) - 1);
+}
+
 static bool block_preserved(unsigned long pfn, unsigned int order)
 {
 	return kho_radix_test_key(&kho_in.tree, kho_key(PFN_PHYS(pfn), order));
@@ -47,6 +56,47 @@ static bool block_preserved(unsigned long pfn, unsigned int order)
 static bool claim_block(unsigned long pfn, unsigned int order)
 {
 	return kho_radix_del_key(&kho_in.tree, kho_key(PFN_PHYS(pfn), order));
+}
+
+/* A hint, and the order of the folio that it was for. */
+struct in_hint {
+	struct kho_leaf_hint hint;
+	unsigned int order;
+};
+
+static DEFINE_PER_CPU(struct in_hint, in_hint);
+
+/* Remember where a folio was found. It has not been accounted for: the tree stays. */
+static void set_hint(unsigned long pfn, unsigned int order)
+{
+	unsigned long key = kho_key(PFN_PHYS(pfn), order);
+	unsigned long *leaf = kho_radix_leaf(&kho_in.tree, key);
+	struct in_hint *hint = get_cpu_ptr(&in_hint);
+
+	hint->hint = kho_leaf_hint(&kho_in.tree, key, leaf);
+	hint->order = order;
+	put_cpu_ptr(&in_hint);
+}
+
+/*
+ * Claim a folio of the same order and leaf as the one before. Two blocks never begin
+ * at the same page, so no other order has to be looked at. Returns its order or -1.
+ */
+static int claim_by_hint(unsigned long pfn)
+{
+	const struct in_hint *hint = get_cpu_ptr(&in_hint);
+	unsigned int order = hint->order;
+	unsigned long key = kho_key(PFN_PHYS(pfn), order);
+	unsigned long *leaf = kho_hinted_leaf(&hint->hint, &kho_in.tree, key);
+	unsigned long bit = kho_radix_leaf_bit(key);
+	bool claimed;
+
+	/* What is not preserved need not even have a struct page. */
+	claimed = leaf && !(pfn & ((1UL << order) - 1)) && test_bit(bit, leaf) &&
+		  in_one_zone(pfn, order) && test_and_clear_bit(bit, leaf);
+	put_cpu_ptr(&in_hint);
+
+	return claimed ? order : -1;
 }
 
 /* Order of the folio that begins at @pfn, or -1 when there is none. */
@@ -211,6 +261,8 @@ static void free_incoming_tree(struct work_struct *work)
 	if (!tree.root)
 		return;
 
+	/* Hints are void, and nobody uses one any more, or is in the tree. */
+	WRITE_ONCE(kho_in.tree.generation, kho_in.tree.generation + 1);
 	synchronize_rcu();
 
 	kho_radix_walk_tree(&tree, &note_cb, &nodes);
@@ -240,25 +292,19 @@ static int claim_folio(unsigned long pfn)
 {
 	bool early = kho_pages_early_lock();
 	int order = folio_order_at(pfn);
-	unsigned long last;
 
 	if (order < 0)
 		goto out;
 
-	last = pfn + (1UL << order) - 1;
 	if (early)
-		kho_init_pages_early(pfn, last + 1);
-
-	/* A block of a run may be like that, a folio is not. */
-	if (page_zone(pfn_to_page(pfn)) != page_zone(pfn_to_page(last))) {
-		order = -1;
-		goto out;
-	}
+		kho_init_pages_early(pfn, pfn + (1UL << order));
 
 	rcu_read_lock();
-	if (!claim_block(pfn, order))
+	if (!in_one_zone(pfn, order) || !claim_block(pfn, order))
 		order = -1;
 	rcu_read_unlock();
+	if (order >= 0)
+		set_hint(pfn, order);
 out:
 	kho_pages_early_unlock(early);
 	return order;
@@ -296,8 +342,12 @@ struct folio *kho_restore_folio(phys_addr_t phys)
 	unsigned long pfn = PHYS_PFN(phys);
 	int order = -1;
 
-	if (is_kho_boot() && PAGE_ALIGNED(phys))
-		order = claim_folio(pfn);
+	if (is_kho_boot() && PAGE_ALIGNED(phys)) {
+		if (likely(kho_pages_ready()))
+			order = claim_by_hint(pfn);
+		if (order < 0)
+			order = claim_folio(pfn);
+	}
 
 	if (order < 0) {
 		pr_warn("no folio to restore at %pa\n", &phys);

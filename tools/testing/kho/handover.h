@@ -6,6 +6,7 @@
 #define _KHO_TEST_HANDOVER_H
 
 #include <linux/list.h>
+#include <linux/rcupdate.h>
 
 #include "../../../kernel/liveupdate/kho_internal.h"
 #include "harness.h"
@@ -25,6 +26,8 @@ static inline void handover_end(void)
 
 static inline bool handover_has(unsigned long pfn, unsigned int order)
 {
+	guard(rcu)();
+
 	return kho_radix_test_key(&kho_out.tree, kho_key(PFN_PHYS(pfn), order));
 }
 

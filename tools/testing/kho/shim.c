@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/rcupdate.h>
+#include <linux/workqueue.h>
 #include <sanitizer/asan_interface.h>
 
 #include "../../../kernel/liveupdate/kho_internal.h"
@@ -164,6 +166,27 @@ bool kho_is_enabled(void)
 bool is_kho_boot(void)
 {
 	return kho_in.fdt;
+}
+
+pthread_rwlock_t shim_rcu = PTHREAD_RWLOCK_INITIALIZER;
+
+static struct delayed_work *scheduled;
+
+void schedule_delayed_work(struct delayed_work *work, unsigned long delay)
+{
+	__atomic_store_n(&work->pending, true, __ATOMIC_RELAXED);
+	__atomic_store_n(&scheduled, work, __ATOMIC_RELEASE);
+}
+
+void shim_run_work(void)
+{
+	struct delayed_work *work = __atomic_exchange_n(&scheduled, NULL, __ATOMIC_ACQUIRE);
+
+	if (!work)
+		return;
+
+	__atomic_store_n(&work->pending, false, __ATOMIC_RELAXED);
+	work->work.func(&work->work);
 }
 
 void shim_warn(void)

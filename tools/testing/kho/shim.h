@@ -53,6 +53,9 @@ extern bool shim_verbose;
 /* Everything as it was when the program started, but for live folios. */
 void shim_reset(void);
 
+/* Do the work that has been put off, if there is some. */
+void shim_run_work(void);
+
 /* kho_preserve.c's: makes kho_out ready. */
 int initcall_kho_out_init(void);
 

@@ -265,3 +265,49 @@ TEST(alloc_outside_of_scratch)
 	EXPECT(!kho_alloc_folio(0));
 	EXPECT_EQ(shim_live(), 0);
 }
+
+TEST(preserve_prune)
+{
+	unsigned long pfn;
+	long nr_nodes;
+
+	handover_begin();
+	nr_nodes = shim_live();
+
+	/* One leaf each, and tables for the larger orders. */
+	for (pfn = 0; pfn < 8 * KHO_LEAF_KEYS; pfn += KHO_LEAF_KEYS) {
+		EXPECT_EQ(kho_preserve_folio(FOLIO(pfn, 0)), 0);
+		EXPECT_EQ(kho_preserve_folio(FOLIO(pfn + 16, 4)), 0);
+	}
+	EXPECT(shim_live() >= nr_nodes + 8);
+
+	/* What is preserved keeps its leaf, by a hint or not. */
+	for (pfn = KHO_LEAF_KEYS; pfn < 8 * KHO_LEAF_KEYS; pfn += KHO_LEAF_KEYS) {
+		kho_unpreserve_folio(FOLIO(pfn, 0));
+		kho_unpreserve_folio(FOLIO(pfn + 16, 4));
+	}
+	shim_run_work();
+	EXPECT(handover_has(0, 0));
+	EXPECT(handover_has(16, 4));
+	EXPECT_EQ(handover_nr_pages(), 17);
+	EXPECT(shim_live() < nr_nodes + 8);
+
+	/* The hint is about a leaf that is gone. */
+	EXPECT_EQ(kho_preserve_folio(FOLIO(pfn, 0)), 0);
+	kho_unpreserve_folio(FOLIO(pfn, 0));
+	shim_run_work();
+	EXPECT_EQ(kho_preserve_folio(FOLIO(pfn + 1, 0)), 0);
+	EXPECT(handover_has(pfn + 1, 0));
+	kho_unpreserve_folio(FOLIO(pfn + 1, 0));
+
+	kho_unpreserve_folio(FOLIO(0, 0));
+	kho_unpreserve_folio(FOLIO(16, 4));
+	shim_run_work();
+	EXPECT_EQ(shim_live(), nr_nodes);
+
+	/* Nothing was deleted: nothing is put off. */
+	kho_unpreserve_folio(FOLIO(16, 4));
+	shim_run_work();
+	EXPECT_EQ(shim_live(), nr_nodes);
+	handover_end();
+}

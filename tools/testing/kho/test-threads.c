@@ -394,6 +394,48 @@ TEST(threads_preserve)
 	handover_end();
 }
 
+/* Neighbours, so that hints are of use, and then none, so that leaves go away. */
+static void preserve_in_a_row(struct thread *thread)
+{
+	unsigned long nr = test_nr_ops / 100 + 1, pfn, i;
+
+	while (nr--) {
+		pfn = test_rand_below(8) * KHO_LEAF_KEYS + thread->nr * 64;
+		for (i = pfn; i < pfn + 64; i++)
+			EXPECT_EQ(kho_preserve_folio(FOLIO(i, 0)), 0);
+		for (i = pfn; i < pfn + 64; i++) {
+			EXPECT(handover_has(i, 0));
+			kho_unpreserve_folio(FOLIO(i, 0));
+		}
+	}
+}
+
+static void prune_all_the_time(struct thread *thread)
+{
+	unsigned long nr = test_nr_ops / 10 + 1;
+
+	while (nr--) {
+		shim_run_work();
+		sched_yield();
+	}
+}
+
+TEST(threads_prune)
+{
+	static void (* const fns[])(struct thread *) = {
+		preserve_in_a_row, preserve_in_a_row, preserve_in_a_row, prune_all_the_time,
+	};
+	long nr_nodes;
+
+	handover_begin();
+	nr_nodes = shim_live();
+	run_threads(fns, ARRAY_SIZE(fns));
+	shim_run_work();
+	EXPECT_EQ(handover_nr_pages(), 0);
+	EXPECT_EQ(shim_live(), nr_nodes);
+	handover_end();
+}
+
 static char blobs[NR_THREADS];
 
 static void add_subtrees(struct thread *thread)

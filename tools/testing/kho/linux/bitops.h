@@ -23,6 +23,13 @@ static inline bool test_and_clear_bit(unsigned long nr, unsigned long *addr)
 
 #include_next <linux/bitops.h>
 
+#undef set_bit
+#define set_bit		kho_test_set_bit
+static inline void set_bit(unsigned long nr, unsigned long *addr)
+{
+	test_and_set_bit(nr, addr);
+}
+
 #undef test_bit
 static inline bool test_bit(unsigned long nr, const unsigned long *addr)
 {

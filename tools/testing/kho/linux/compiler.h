@@ -3,6 +3,7 @@
 #define _KHO_TEST_COMPILER_H
 
 #include_next <linux/compiler.h>
+#include <linux/kconfig.h>
 
 /*
  * Volatile accesses are data races to ThreadSanitizer, so these are atomic
@@ -13,6 +14,9 @@
 #define READ_ONCE(x)		__atomic_load_n(&(x), __ATOMIC_CONSUME)
 #undef WRITE_ONCE
 #define WRITE_ONCE(x, val)	__atomic_store_n(&(x), val, __ATOMIC_RELAXED)
+
+#define smp_load_acquire(p)	__atomic_load_n(p, __ATOMIC_ACQUIRE)
+#define smp_store_release(p, v)	__atomic_store_n(p, v, __ATOMIC_RELEASE)
 
 #define __initdata
 #define __ro_after_init
