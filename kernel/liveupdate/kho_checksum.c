@@ -3,12 +3,14 @@
  * A checksum over the root FDT and the tree: a bit that has flipped in one of
  * them may leave something plausible, and then the wrong pages are preserved.
  *
- * CRC32C over the FDT, with zeros for the value of the checksum, and over each
- * node of the tree, in the order of kho_radix_walk_tree(). See "DOC: KHO ABI".
+ * CRC32C over the FDT, with zeros for the value of the checksum, and over what each
+ * node of the tree has, in the order of kho_radix_walk_tree(). Most nodes are all but
+ * empty, so lines of zeros only count as such. See "DOC: KHO ABI".
  */
 
 #define pr_fmt(fmt) "kho: " fmt
 
+#include <linux/bitmap.h>
 #include <linux/crc32.h>
 #include <linux/io.h>
 #include <linux/libfdt.h>
@@ -37,6 +39,17 @@ u32 kho_checksum_begin(const void *fdt)
 			   value + sizeof(zero), size - pos - sizeof(zero));
 }
 
+#define LINE_SIZE	KHO_CHECKSUM_LINE_SIZE
+#define NR_LINES	(PAGE_SIZE / LINE_SIZE)
+
+static bool line_empty(const u64 *line)
+{
+	static_assert(LINE_SIZE == 8 * sizeof(*line));
+
+	return !(line[0] | line[1] | line[2] | line[3] | line[4] | line[5] | line[6] |
+		 line[7]);
+}
+
 /**
  * kho_checksum_node - go on with a node of the tree
  * @crc: the checksum so far
@@ -46,7 +59,21 @@ u32 kho_checksum_begin(const void *fdt)
  */
 u32 kho_checksum_node(u32 crc, phys_addr_t phys)
 {
-	return __crc32c_le(crc, phys_to_virt(phys), PAGE_SIZE);
+	DECLARE_BITMAP(lines, NR_LINES);
+	const void *node = phys_to_virt(phys);
+	unsigned long i;
+
+	bitmap_zero(lines, NR_LINES);
+	for (i = 0; i < NR_LINES; i++) {
+		if (!line_empty(node + i * LINE_SIZE))
+			__set_bit(i, lines);
+	}
+
+	crc = __crc32c_le(crc, (const u8 *)lines, NR_LINES / BITS_PER_BYTE);
+	for_each_set_bit(i, lines, NR_LINES)
+		crc = __crc32c_le(crc, node + i * LINE_SIZE, LINE_SIZE);
+
+	return crc;
 }
 
 /**

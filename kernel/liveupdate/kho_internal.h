@@ -121,6 +121,7 @@ kho_hinted_leaf(const struct kho_leaf_hint *hint, const struct kho_radix_tree *t
  * @tree: the tree
  * @active: orders that have blocks left
  * @key: next key of each active order
+ * @phys: address of the block that it stands for
  * @iter: position in each order
  *
  * Merges the orders, which lie in the tree one after the other. Too large for
@@ -130,6 +131,7 @@ struct kho_range_iter {
 	const struct kho_radix_tree *tree;
 	DECLARE_BITMAP(active, KHO_NR_ORDERS);
 	unsigned long key[KHO_NR_ORDERS];
+	phys_addr_t phys[KHO_NR_ORDERS];
 	struct kho_radix_iter iter[KHO_NR_ORDERS];
 };
 
@@ -216,7 +218,18 @@ void kho_hold_preserved(phys_addr_t phys, unsigned int order);
 int kho_hold_commit(void);
 
 /* kho_late.c */
-bool kho_pages_ready(void);
+extern bool kho_pages_are_ready;
+
+/*
+ * Whether kho_init_pages_late() is through: nobody but who restores blocks reads the
+ * incoming tree.
+ */
+static inline bool kho_pages_ready(void)
+{
+	/* Pairs with kho_preserved_end(): who sees it sees the struct pages. */
+	return smp_load_acquire(&kho_pages_are_ready);
+}
+
 bool kho_pages_early_lock(void);
 void kho_pages_early_unlock(bool early);
 

@@ -15,18 +15,7 @@
  * are open, and restoring takes no lock.
  */
 static DEFINE_MUTEX(early_lock);
-static bool pages_ready;
-
-/**
- * kho_pages_ready - whether kho_init_pages_late() is through
- *
- * Return: true when nobody but who restores blocks reads the incoming tree.
- */
-bool kho_pages_ready(void)
-{
-	/* Pairs with kho_preserved_end(): who sees it sees the struct pages. */
-	return smp_load_acquire(&pages_ready);
-}
+bool kho_pages_are_ready;
 
 /**
  * kho_pages_early_lock - begin to restore blocks
@@ -40,7 +29,7 @@ bool kho_pages_early_lock(void)
 		return false;
 
 	mutex_lock(&early_lock);
-	if (!pages_ready)
+	if (!kho_pages_are_ready)
 		return true;
 
 	mutex_unlock(&early_lock);
@@ -79,7 +68,7 @@ bool __init kho_preserved_begin(void)
 void __init kho_preserved_end(void)
 {
 	/* Pairs with kho_pages_ready(). */
-	smp_store_release(&pages_ready, true);
+	smp_store_release(&kho_pages_are_ready, true);
 	mutex_unlock(&early_lock);
 
 	/* Maybe all was claimed before. */

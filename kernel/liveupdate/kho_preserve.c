@@ -111,13 +111,14 @@ static void set_hint(unsigned long key, unsigned long *leaf)
 {
 	unsigned long first = key & ~(KHO_LEAF_KEYS - 1);
 	unsigned int order = kho_key_order(key);
-	struct out_hint new = {
-		.hint = kho_leaf_hint(&kho_out.tree, key, leaf),
-		.preservable = order <= HINT_MAX_ORDER &&
-			       kho_preservable(PHYS_PFN(kho_key_phys(first)),
-					       KHO_LEAF_KEYS << order),
-	};
+	struct out_hint new;
 
+	if (order > HINT_MAX_ORDER)
+		return;
+
+	new.hint = kho_leaf_hint(&kho_out.tree, key, leaf);
+	new.preservable = kho_preservable(PHYS_PFN(kho_key_phys(first)),
+					  KHO_LEAF_KEYS << order);
 	*get_cpu_ptr(&out_hint) = new;
 	put_cpu_ptr(&out_hint);
 }
@@ -184,24 +185,42 @@ int kho_preserve_block(unsigned long pfn, unsigned int order, bool *added)
 	return err;
 }
 
-/* Delete a key, and tell whether it was there. */
-static bool del_key(unsigned long key)
+/* The same for a key that is to be deleted: -1 when there is no hint. */
+static __always_inline int del_by_hint(unsigned long key)
 {
 	const struct out_hint *hint = get_cpu_ptr(&out_hint);
 	unsigned long *leaf = kho_hinted_leaf(&hint->hint, &kho_out.tree, key);
-	bool deleted;
+	int deleted = -1;
 
-	/* With preemption off, no node goes away that was found. */
-	deleted = leaf ? test_and_clear_bit(kho_radix_leaf_bit(key), leaf) :
-			 kho_radix_del_key(&kho_out.tree, key);
+	if (leaf)
+		deleted = test_and_clear_bit(kho_radix_leaf_bit(key), leaf);
 	put_cpu_ptr(&out_hint);
 
 	return deleted;
 }
 
+static noinline bool del_key(unsigned long key)
+{
+	unsigned long *leaf;
+
+	guard(rwsem_read)(&kho_out.nodes_lock);
+
+	leaf = kho_radix_leaf(&kho_out.tree, key);
+	if (!leaf)
+		return false;
+
+	set_hint(key, leaf);
+	return test_and_clear_bit(kho_radix_leaf_bit(key), leaf);
+}
+
 static void unpreserve_block(unsigned long pfn, unsigned int order)
 {
-	if (!del_key(kho_key(PFN_PHYS(pfn), order)))
+	unsigned long key = kho_key(PFN_PHYS(pfn), order);
+	int deleted = del_by_hint(key);
+
+	if (deleted < 0)
+		deleted = del_key(key);
+	if (!deleted)
 		return;
 
 	kho_debug_untrack(pfn, order);

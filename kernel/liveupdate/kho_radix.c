@@ -93,6 +93,42 @@ static void node_free(struct kho_radix_node *node)
 	free_page((unsigned long)node);
 }
 
+/*
+ * Whether eight entries, as a rule a cache line, are 0. Others may change them at the
+ * same time: who finds that they are not reads them again.
+ */
+static __no_kcsan bool line_empty(const u64 *entry)
+{
+	return !(entry[0] | entry[1] | entry[2] | entry[3] | entry[4] | entry[5] |
+		 entry[6] | entry[7]);
+}
+
+/*
+ * The first entry from *@i on that is not 0, and its position; 0 when there is none.
+ * Most tables are all but empty, and are looked at line by line.
+ */
+static u64 next_entry(const struct kho_radix_node *node, unsigned long *i)
+{
+	unsigned long pos = *i;
+	u64 entry;
+
+	while (pos < TABLE_ENTRIES) {
+		if (pos % 8 == 0 && line_empty(&node->table[pos])) {
+			pos += 8;
+			continue;
+		}
+
+		entry = READ_ONCE(node->table[pos]);
+		if (entry) {
+			*i = pos;
+			return entry;
+		}
+		pos++;
+	}
+
+	return 0;
+}
+
 /* The leaf that @key belongs to, or NULL when there is none. */
 static struct kho_radix_node *find_leaf(const struct kho_radix_tree *tree,
 					unsigned long key)
@@ -155,11 +191,10 @@ EXPORT_SYMBOL_GPL(kho_radix_init_tree);
 static void free_subtree(struct kho_radix_node *node, unsigned int level)
 {
 	unsigned long i;
+	u64 entry;
 
-	for (i = 0; level && i < TABLE_ENTRIES; i++) {
-		if (node->table[i])
-			free_subtree(entry_node(node->table[i]), level - 1);
-	}
+	for (i = 0; level && (entry = next_entry(node, &i)); i++)
+		free_subtree(entry_node(entry), level - 1);
 
 	node_free(node);
 }
@@ -199,11 +234,7 @@ static bool prune_node(struct kho_radix_node *node, unsigned int level,
 	if (!level)
 		return bitmap_empty(node->bitmap, BITMAP_KEYS);
 
-	for (i = 0; i < TABLE_ENTRIES; i++) {
-		entry = node->table[i];
-		if (!entry)
-			continue;
-
+	for (i = 0; (entry = next_entry(node, &i)); i++) {
 		if (prune_node(entry_node(entry), level - 1, prune)) {
 			WRITE_ONCE(node->table[i], 0);
 			prune->unlinked(entry, prune->data);
@@ -398,11 +429,7 @@ static int walk_node(u64 phys, unsigned int level, unsigned long base,
 	if (!level)
 		return walk_leaf(node, base, cb, data);
 
-	for (i = 0; i < TABLE_ENTRIES; i++) {
-		entry = READ_ONCE(node->table[i]);
-		if (!entry)
-			continue;
-
+	for (i = 0; (entry = next_entry(node, &i)); i++) {
 		err = walk_node(entry, level - 1,
 				base | (i << level_shift(level)), cb, data);
 		if (err)
@@ -452,33 +479,31 @@ void kho_radix_iter_init(struct kho_radix_iter *iter,
 EXPORT_SYMBOL_GPL(kho_radix_iter_init);
 
 /*
- * Find the first leaf that can hold keys >= *@key. On success *@key is raised
- * to the leaf's first key when the leaf lies beyond it.
+ * Find the first leaf that can hold keys from *@key to @last. On success *@key is
+ * raised to the leaf's first key when the leaf lies beyond it.
  */
 static struct kho_radix_node *next_leaf(const struct kho_radix_tree *tree,
-					unsigned long *key)
+					unsigned long *key, unsigned long last)
 {
 	struct kho_radix_node *path[KHO_RADIX_LEVELS];
 	unsigned int level = ROOT_LEVEL;
 	unsigned long pos = *key;
 	unsigned long i;
-	u64 entry = 0;
+	u64 entry;
 
 	path[ROOT_LEVEL] = READ_ONCE(tree->root);
 	if (!path[ROOT_LEVEL] || pos > MAX_KEY)
 		return NULL;
 
 	while (level > 0) {
-		for (i = level_index(pos, level); i < TABLE_ENTRIES; i++) {
-			entry = READ_ONCE(path[level]->table[i]);
-			if (entry)
-				break;
-		}
-
-		if (i == TABLE_ENTRIES) {
+		i = level_index(pos, level);
+		entry = next_entry(path[level], &i);
+		if (!entry) {
 			/* Nothing left here: on with the next entry above. */
 			pos = ((pos >> level_shift(level + 1)) + 1) <<
 			      level_shift(level + 1);
+			if (pos > last)
+				return NULL;
 			do {
 				if (++level > ROOT_LEVEL)
 					return NULL;
@@ -489,12 +514,32 @@ static struct kho_radix_node *next_leaf(const struct kho_radix_tree *tree,
 		if (i != level_index(pos, level)) {
 			pos &= ~0UL << level_shift(level + 1);
 			pos |= i << level_shift(level);
+			if (pos > last)
+				return NULL;
 		}
 		path[--level] = phys_to_virt(entry);
 	}
 
 	*key = pos;
 	return path[0];
+}
+
+/* The first bit from @bit on that is set in a leaf, or BITMAP_KEYS. */
+static unsigned long next_bit(const struct kho_radix_node *leaf, unsigned long bit)
+{
+	/* Much of a leaf may be empty: as with tables, that takes a second look. */
+	unsigned long end = round_up(bit + 1, 8 * BITS_PER_TYPE(u64));
+	unsigned long i;
+
+	bit = find_next_bit(leaf->bitmap, end, bit);
+	if (bit < end)
+		return bit;
+
+	i = end / BITS_PER_TYPE(u64);
+	if (!next_entry(leaf, &i))
+		return BITMAP_KEYS;
+
+	return find_next_bit(leaf->bitmap, BITMAP_KEYS, i * BITS_PER_TYPE(u64));
 }
 
 /**
@@ -518,14 +563,13 @@ bool kho_radix_iter_next(struct kho_radix_iter *iter, unsigned long *key,
 	while (pos <= last) {
 		if (!iter->leaf || pos < iter->base ||
 		    pos - iter->base >= BITMAP_KEYS) {
-			iter->leaf = next_leaf(iter->tree, &pos);
+			iter->leaf = next_leaf(iter->tree, &pos, last);
 			if (!iter->leaf)
 				return false;
 			iter->base = pos & ~(BITMAP_KEYS - 1);
 		}
 
-		bit = find_next_bit(iter->leaf->bitmap, BITMAP_KEYS,
-				    kho_radix_leaf_bit(pos));
+		bit = next_bit(iter->leaf, kho_radix_leaf_bit(pos));
 		if (bit < BITMAP_KEYS) {
 			if (iter->base + bit > last)
 				return false;

@@ -20,6 +20,7 @@ static void advance(struct kho_range_iter *it, unsigned int order,
 
 	if (kho_radix_iter_next(&it->iter[order], &key, first | (first - 1))) {
 		it->key[order] = key;
+		it->phys[order] = kho_key_phys(key);
 		__set_bit(order, it->active);
 	} else {
 		__clear_bit(order, it->active);
@@ -48,15 +49,11 @@ void kho_range_iter_init(struct kho_range_iter *it,
 static unsigned int lowest(const struct kho_range_iter *it)
 {
 	unsigned int found = KHO_NR_ORDERS;
-	phys_addr_t phys, min_phys = 0;
 	unsigned int order;
 
 	for_each_set_bit(order, it->active, KHO_NR_ORDERS) {
-		phys = kho_key_phys(it->key[order]);
-		if (found == KHO_NR_ORDERS || phys < min_phys) {
+		if (found == KHO_NR_ORDERS || it->phys[order] < it->phys[found])
 			found = order;
-			min_phys = phys;
-		}
 	}
 
 	return found;
@@ -81,7 +78,7 @@ bool kho_range_iter_next_block(struct kho_range_iter *it, phys_addr_t *phys,
 	if (found == KHO_NR_ORDERS)
 		return false;
 
-	*phys = kho_key_phys(it->key[found]);
+	*phys = it->phys[found];
 	*order = found;
 	advance(it, found, it->key[found] + 1);
 
@@ -109,7 +106,7 @@ bool kho_range_iter_next(struct kho_range_iter *it, phys_addr_t *start,
 
 	*end = *start + (PAGE_SIZE << order);
 	while ((order = lowest(it)) != KHO_NR_ORDERS) {
-		phys = kho_key_phys(it->key[order]);
+		phys = it->phys[order];
 		if (phys > *end)
 			break;
 

@@ -286,9 +286,9 @@ void kho_claimed(unsigned long nr_pages)
 
 /*
  * Claim the folio at @pfn, with its struct pages initialized. Returns its order
- * or -1.
+ * or -1. Not inlined, to keep the way by the hint short.
  */
-static int claim_folio(unsigned long pfn)
+static noinline int claim_folio(unsigned long pfn)
 {
 	bool early = kho_pages_early_lock();
 	int order = folio_order_at(pfn);
@@ -342,12 +342,11 @@ struct folio *kho_restore_folio(phys_addr_t phys)
 	unsigned long pfn = PHYS_PFN(phys);
 	int order = -1;
 
-	if (is_kho_boot() && PAGE_ALIGNED(phys)) {
-		if (likely(kho_pages_ready()))
-			order = claim_by_hint(pfn);
-		if (order < 0)
-			order = claim_folio(pfn);
-	}
+	/* Struct pages are ready only when there was a handover. */
+	if (likely(kho_pages_ready() && PAGE_ALIGNED(phys)))
+		order = claim_by_hint(pfn);
+	if (order < 0 && is_kho_boot() && PAGE_ALIGNED(phys))
+		order = claim_folio(pfn);
 
 	if (order < 0) {
 		pr_warn("no folio to restore at %pa\n", &phys);

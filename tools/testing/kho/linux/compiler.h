@@ -18,6 +18,8 @@
 #define smp_load_acquire(p)	__atomic_load_n(p, __ATOMIC_ACQUIRE)
 #define smp_store_release(p, v)	__atomic_store_n(p, v, __ATOMIC_RELEASE)
 
+#define __no_kcsan		__attribute__((no_sanitize("thread")))
+
 #define __initdata
 #define __ro_after_init
 

@@ -420,7 +420,8 @@ class Handover:
 
     #
     # The checksum: 0, or bit 32 and the CRC32C of the FDT, with 0 for its own
-    # value, and of each node in the order of a walk
+    # value, and of each node in the order of a walk: of 64 bits that tell which lines
+    # of 64 bytes are not all zero, and of those
     #
 
     def checksum_at(self):
@@ -440,7 +441,10 @@ class Handover:
         page[at:at + 8] = bytes(8)
         crc = crc32c(0xffffffff, page[:self.fdt_header()["totalsize"]])
         for phys, _, _ in self.tree.nodes():
-            crc = crc32c(crc, self.ram.page(phys))
+            page = self.ram.page(phys)
+            lines = [page[i:i + 64] for i in range(0, PAGE, 64)]
+            bits = sum(1 << i for i, line in enumerate(lines) if any(line))
+            crc = crc32c(crc, struct.pack("<Q", bits) + b"".join(filter(any, lines)))
         return 1 << 32 | crc ^ 0xffffffff
 
     def seal(self):
