@@ -220,6 +220,25 @@ static int preserved_get(void *data, u64 *value)
 }
 DEFINE_DEBUGFS_ATTRIBUTE(preserved_pages_fops, preserved_get, NULL, "%llu\n");
 
+static int count_node(phys_addr_t phys, void *nr)
+{
+	++*(u64 *)nr;
+	return 0;
+}
+
+static const struct kho_radix_walk_cb count_cb = {
+	.node = count_node,
+};
+
+static int nodes_get(void *data, u64 *value)
+{
+	guard(rcu)();
+
+	*value = 0;
+	return kho_radix_walk_tree(&kho_out.tree, &count_cb, value);
+}
+DEFINE_DEBUGFS_ATTRIBUTE(nodes_fops, nodes_get, NULL, "%llu\n");
+
 static int restored_get(void *data, u64 *value)
 {
 	*value = kho_in.nr_pages - atomic_long_read(&kho_in.nr_unclaimed);
@@ -244,6 +263,7 @@ static void __init create_out(struct dentry *root)
 			    &preserved_fops);
 	debugfs_create_file_unsafe("preserved_pages", 0400, dir, NULL,
 				   &preserved_pages_fops);
+	debugfs_create_file_unsafe("tree_nodes", 0400, dir, NULL, &nodes_fops);
 
 	/* Those that were registered before debugfs was there. */
 	guard(mutex)(&blobs_lock);

@@ -1,19 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Tests that damage a handover, for both sides. A test sets GROUP, and gets all
-# kinds of damage in that group, or those in KHO_KINDS: see damage/. Each takes two
-# kernels: one that refuses what was damaged, and hands over, and one that takes
-# that over, and hands over for the next kind.
+# kinds of damage in that group, or those in KHO_KINDS: see damage/. Each is seen by a
+# kernel that refuses it and hands over in its turn: to the next kernel in good order
+# after each KHO_ROW kinds, else damaged in the next way.
 #
 # shellcheck disable=SC2034,SC2086 # for vmtest.sh; $KHO has no blanks
 
 if [ -n "${here:-}" ]; then
 	# The host. The guest learns the kinds from its command line.
 	KINDS=${KHO_KINDS:-${KINDS:-$(python3 -B "$here/damage" list "$GROUP")}}
-	STAGES=$((2 * $(echo "$KINDS" | wc -w) + 1))
+	ROW=${KHO_ROW:-4}
+	STAGES=$(echo "$KINDS" | wc -w)
+	STAGES=$((STAGES + (STAGES + ROW - 1) / ROW + 1))
 	MEM=512M
 	SMP=1
-	APPEND="khokinds=$(echo "$KINDS" | tr ' ' ,)"
+	APPEND="khokinds=$(echo "$KINDS" | tr ' ' ,) khorow=$ROW"
 	TIMEOUT=$((${KHO_TIMEOUT:-60} + 20 * STAGES))
 	RAM_FILE=1
 else
@@ -35,28 +37,38 @@ host_check()
 	python3 -B "$here/damage" check "$1"
 }
 
-# kind_of STAGE: the kind of damage that STAGE is the first to see
+# kind_of STAGE: the kind of damage that STAGE sees, if it sees one
 kind_of()
 {
-	echo "$(param khokinds)," | cut -d, -f$(($1 / 2))
+	local row pos
+	row=$(param khorow)
+	pos=$((($1 - 1) % (row + 1)))
+	[ $pos = 0 ] ||
+		echo "$(param khokinds)," | cut -d, -f$((($1 - 1) / (row + 1) * row + pos))
 }
 
 damage_stage()
 {
-	local kind
-	if [ $(($1 % 2)) = 0 ]; then
-		see_damage "$1" "$(kind_of "$1")"
-		hand_over $(($1 + 1))
+	local seen next
+	seen=$(kind_of "$1")
+	next=$(kind_of $(($1 + 1)))
+
+	EXTRA=
+	if [ "$1" = 1 ]; then
+		EXTRA=khomem=$(meminfo MemTotal)
+	elif [ -n "$seen" ]; then
+		see_damage "$1" "$seen"
+	else
+		take_over
 	fi
 
-	[ "$1" = 1 ] || take_over
-	EXTRA=
-	[ "$1" != 1 ] || EXTRA=khomem=$(meminfo MemTotal)
-	kind=$(kind_of $(($1 + 1)))
-	[ -n "$kind" ] || return
-	check "producer preserves" producer preserve
-	check "there will be a pause" eval "echo $kind > /sys/kernel/debug/kho_pause"
-	next_stage $(($1 + 1))
+	if [ -n "$next" ]; then
+		check "producer preserves" producer preserve
+		check "there will be a pause" eval "echo $next > /sys/kernel/debug/kho_pause"
+		next_stage $(($1 + 1))
+	elif [ -n "$seen" ]; then
+		hand_over $(($1 + 1))
+	fi
 }
 
 see_damage()

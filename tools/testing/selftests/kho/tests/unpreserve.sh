@@ -5,16 +5,23 @@ STAGES=2
 
 stage1()
 {
-	local before
+	local before nodes
 	before=$(counter out/preserved_pages)
+	nodes=$(counter out/tree_nodes)
 	check "producer preserves" producer preserve
 	check "pages are preserved" [ "$(counter out/preserved_pages)" -gt 1000 ]
+	check "that takes nodes" [ "$(counter out/tree_nodes)" -gt "$nodes" ]
 	check "producer unpreserves" producer unpreserve
 	check_eq "no page is left" "$before" "$(counter out/preserved_pages)"
 	check "the subtree is gone" [ ! -e $KHO/out/sub_fdts/kho-producer ]
 	check "producer preserves again" producer preserve
 	check "producer unpreserves again" producer unpreserve
 	check_eq "no page is left again" "$before" "$(counter out/preserved_pages)"
+	# Two seconds later, and not all guests are fast.
+	for _ in 1 2 3 4 5; do
+		[ "$(counter out/tree_nodes)" = "$nodes" ] || sleep 2
+	done
+	check_eq "no node is left either" "$nodes" "$(counter out/tree_nodes)"
 	next_stage 2
 }
 
