@@ -33,8 +33,11 @@ struct kho_radix_node;
  * @root: the root table
  * @alloc_node: allocates a zeroed page for a node, or returns NULL; when it is
  *		NULL itself, a page from the page allocator will do
- * @generation: changes before nodes are taken out of the tree; see
+ * @generation: changes when nodes are taken out of the tree, and is odd meanwhile; see
  *		kho_radix_prune_tree()
+ *
+ * When nodes are taken out of a tree that is in use, all who use it hold
+ * rcu_read_lock(), and who adds keys keeps that from happening at the same time.
  *
  * The handle belongs to one kernel. What crosses kernels are the nodes: the
  * physical address of @root is all that the next kernel needs.

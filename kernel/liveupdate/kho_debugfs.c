@@ -147,18 +147,26 @@ static void *preserved_start(struct seq_file *m, loff_t *pos)
 {
 	struct kho_radix_tree *tree = file_inode(m->file)->i_private;
 	struct preserved_seq *seq = m->private;
+	unsigned int generation;
 
 	/* Keeps all nodes, as long as there is a root. */
 	rcu_read_lock();
 	if (!READ_ONCE(tree->root))
 		return NULL;
 
-	if (*pos && *pos == seq->pos &&
-	    seq->generation == READ_ONCE(tree->generation))
+	generation = smp_load_acquire(&tree->generation);
+	if (*pos && *pos == seq->pos) {
+		/* Leaves are gone: look for the block once more. */
+		if (seq->more && seq->generation != generation) {
+			seq->generation = generation;
+			kho_range_iter_seek(&seq->iter, seq->phys);
+			preserved_step(seq);
+		}
 		return seq->more ? seq : NULL;
+	}
 
-	/* From the start, a seek, or leaves are gone: go through what comes before. */
-	seq->generation = smp_load_acquire(&tree->generation);
+	/* From the start, or a seek: go through all that comes before. */
+	seq->generation = generation;
 	kho_range_iter_init(&seq->iter, tree);
 	seq->pos = 0;
 	while (preserved_step(seq) && seq->pos < *pos)

@@ -81,11 +81,12 @@ static inline unsigned int kho_block_order(unsigned long pfn,
 /**
  * struct kho_leaf_hint - the leaf of a tree that a CPU has used last
  * @nr: the first key it can hold / KHO_LEAF_KEYS
- * @leaf: NULL when there is none yet
+ * @leaf: NULL when there is none
  * @generation: of the tree, when the leaf was in it
  *
  * What is preserved or restored one after the other most often lies side by side:
- * the hint saves the descent. Read and used with preemption disabled.
+ * the hint saves the descent. Read and used with preemption disabled, which keeps
+ * leaves from being freed.
  */
 struct kho_leaf_hint {
 	unsigned long nr;
@@ -93,14 +94,17 @@ struct kho_leaf_hint {
 	unsigned int generation;
 };
 
-/* A new hint. The caller sees to it that no leaf is taken out of @tree meanwhile. */
-static inline struct kho_leaf_hint kho_leaf_hint(const struct kho_radix_tree *tree,
-						 unsigned long key, unsigned long *leaf)
+/*
+ * A new hint. @generation was read before @leaf was looked up. While nodes are taken
+ * out it is odd, and there are no hints.
+ */
+static inline struct kho_leaf_hint kho_leaf_hint(unsigned long key, unsigned long *leaf,
+						 unsigned int generation)
 {
 	return (struct kho_leaf_hint){
 		.nr = key / KHO_LEAF_KEYS,
-		.leaf = leaf,
-		.generation = READ_ONCE(tree->generation),
+		.leaf = generation % 2 ? NULL : leaf,
+		.generation = generation,
 	};
 }
 
@@ -138,6 +142,7 @@ struct kho_range_iter {
 /* kho_ranges.c */
 void kho_range_iter_init(struct kho_range_iter *it,
 			 const struct kho_radix_tree *tree);
+void kho_range_iter_seek(struct kho_range_iter *it, phys_addr_t phys);
 bool kho_range_iter_next_block(struct kho_range_iter *it, phys_addr_t *phys,
 			       unsigned int *order);
 bool kho_range_iter_next(struct kho_range_iter *it, phys_addr_t *start,
@@ -151,8 +156,8 @@ bool kho_range_covered(const struct kho_radix_tree *tree, phys_addr_t phys,
  * @tree: what is preserved; root is NULL until KHO is ready to preserve
  * @fdt: the root FDT
  * @lock: protects @fdt; held from the moment on that a reboot relies on it
- * @nodes_lock: held for reading by who adds keys without a hint, for writing by who
- *		takes nodes out of @tree
+ * @nodes_lock: held for reading by who adds keys without a hint; for writing by who
+ *		takes nodes out of @tree, but nobody ever waits for that
  * @nr_own_pages: pages in @tree that nobody but KHO needs
  */
 struct kho_out {

@@ -7,6 +7,7 @@
 #define pr_fmt(fmt) "kho: " fmt
 
 #include <linux/ioport.h>
+#include <linux/irqflags.h>
 #include <linux/kexec.h>
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
@@ -151,11 +152,12 @@ void kho_kexec_freeze(void)
  *
  * Until now it could: preserving takes no lock.
  *
- * Context: kernel_kexec(), after machine_shutdown(): this is the only CPU, and
- *	    interrupts are off.
+ * Context: kernel_kexec(), after machine_shutdown(): this is the only CPU.
  */
 void kho_kexec_seal(void)
 {
+	/* Without SMP they are still on, and would let somebody else run. */
+	local_irq_disable();
 	if (!kho_out_not_ready())
 		kho_checksum_seal();
 }

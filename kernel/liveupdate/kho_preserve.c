@@ -95,31 +95,44 @@ struct folio *kho_alloc_folio(unsigned int order)
 	return folio;
 }
 
-/* A hint, and whether all blocks that the leaf can hold may be preserved. */
+/*
+ * A hint, and whether all blocks that the leaf can hold may be preserved, as far as
+ * somebody has looked.
+ */
 struct out_hint {
 	struct kho_leaf_hint hint;
 	bool preservable;
+	bool looked;
 };
 
 static DEFINE_PER_CPU(struct out_hint, out_hint);
 
-/* To look at each section of a leaf of larger blocks would take too long. */
-#define HINT_MAX_ORDER	3
+static void set_hint(unsigned long key, unsigned long *leaf, unsigned int generation)
+{
+	struct out_hint new = {
+		.hint = kho_leaf_hint(key, leaf, generation),
+	};
 
-/* The caller holds kho_out.nodes_lock. */
-static void set_hint(unsigned long key, unsigned long *leaf)
+	*get_cpu_ptr(&out_hint) = new;
+	put_cpu_ptr(&out_hint);
+}
+
+/* To look at each section of a leaf of larger blocks would take too long. */
+#define LOOK_MAX_ORDER	3
+
+/* Let the next folio of the leaf of @key take the short way, if it may. */
+static void look_at_leaf(unsigned long key)
 {
 	unsigned long first = key & ~(KHO_LEAF_KEYS - 1);
 	unsigned int order = kho_key_order(key);
-	struct out_hint new;
+	struct out_hint *hint = get_cpu_ptr(&out_hint);
 
-	if (order > HINT_MAX_ORDER)
-		return;
-
-	new.hint = kho_leaf_hint(&kho_out.tree, key, leaf);
-	new.preservable = kho_preservable(PHYS_PFN(kho_key_phys(first)),
-					  KHO_LEAF_KEYS << order);
-	*get_cpu_ptr(&out_hint) = new;
+	if (!hint->looked && order <= LOOK_MAX_ORDER &&
+	    kho_hinted_leaf(&hint->hint, &kho_out.tree, key)) {
+		hint->preservable = kho_preservable(PHYS_PFN(kho_key_phys(first)),
+						    KHO_LEAF_KEYS << order);
+		hint->looked = true;
+	}
 	put_cpu_ptr(&out_hint);
 }
 
@@ -127,7 +140,7 @@ static void set_hint(unsigned long key, unsigned long *leaf)
  * Add the key of a block that may be preserved, if the hint knows the leaf and that
  * it may. There is no hint before KHO is ready.
  */
-static __always_inline bool add_by_hint(unsigned long key)
+static __always_inline bool add_preservable(unsigned long key)
 {
 	const struct out_hint *hint = get_cpu_ptr(&out_hint);
 	unsigned long bit = kho_radix_leaf_bit(key);
@@ -143,19 +156,40 @@ static __always_inline bool add_by_hint(unsigned long key)
 	return leaf;
 }
 
+/* Add a key if the hint knows its leaf. */
+static bool add_by_hint(unsigned long key, bool *added)
+{
+	const struct out_hint *hint = get_cpu_ptr(&out_hint);
+	unsigned long *leaf = kho_hinted_leaf(&hint->hint, &kho_out.tree, key);
+
+	if (leaf)
+		*added = !test_and_set_bit(kho_radix_leaf_bit(key), leaf);
+	put_cpu_ptr(&out_hint);
+
+	return leaf;
+}
+
 static int add_key(unsigned long key, bool *added)
 {
+	unsigned int generation;
 	unsigned long *leaf;
+
+	if (add_by_hint(key, added))
+		return 0;
 
 	/* Until the bit is set the leaf may be as empty as it was. */
 	guard(rwsem_read)(&kho_out.nodes_lock);
 
+	generation = smp_load_acquire(&kho_out.tree.generation);
 	leaf = kho_radix_add_leaf(&kho_out.tree, key);
-	if (!leaf)
+	if (!leaf) {
+		/* There may be tables for a leaf that there is not. */
+		kho_prune_later();
 		return -ENOMEM;
+	}
 
 	*added = !test_and_set_bit(kho_radix_leaf_bit(key), leaf);
-	set_hint(key, leaf);
+	set_hint(key, leaf, generation);
 	return 0;
 }
 
@@ -199,17 +233,20 @@ static __always_inline int del_by_hint(unsigned long key)
 	return deleted;
 }
 
+/* Takes no lock under which memory is allocated: that may be why it is called. */
 static noinline bool del_key(unsigned long key)
 {
+	unsigned int generation;
 	unsigned long *leaf;
 
-	guard(rwsem_read)(&kho_out.nodes_lock);
+	guard(rcu)();
 
+	generation = smp_load_acquire(&kho_out.tree.generation);
 	leaf = kho_radix_leaf(&kho_out.tree, key);
 	if (!leaf)
 		return false;
 
-	set_hint(key, leaf);
+	set_hint(key, leaf, generation);
 	return test_and_clear_bit(kho_radix_leaf_bit(key), leaf);
 }
 
@@ -240,7 +277,11 @@ static noinline int preserve_folio(unsigned long pfn, unsigned int order)
 	if (!kho_preservable(pfn, 1UL << order))
 		return -EINVAL;
 
-	return kho_preserve_block(pfn, order, &added);
+	err = kho_preserve_block(pfn, order, &added);
+	if (!err)
+		look_at_leaf(kho_key(PFN_PHYS(pfn), order));
+
+	return err;
 }
 
 /**
@@ -264,8 +305,9 @@ int kho_preserve_folio(struct folio *folio)
 	unsigned int order = folio_order(folio);
 	unsigned long pfn = folio_pfn(folio);
 
-	if (!IS_ENABLED(CONFIG_KEXEC_HANDOVER_DEBUG) &&
-	    add_by_hint(kho_key(PFN_PHYS(pfn), order)))
+	/* A leaf may also have device memory, for which there was no need to look. */
+	if (!IS_ENABLED(CONFIG_KEXEC_HANDOVER_DEBUG) && !folio_is_zone_device(folio) &&
+	    add_preservable(kho_key(PFN_PHYS(pfn), order)))
 		return 0;
 
 	return preserve_folio(pfn, order);
@@ -485,7 +527,6 @@ static void *alloc_tree_node(void)
 
 static int __init kho_out_init(void)
 {
-	unsigned int generation;
 	void *root;
 	int err;
 
@@ -498,10 +539,8 @@ static int __init kho_out_init(void)
 		goto err_off;
 	}
 
-	generation = kho_out.tree.generation;
-	kho_radix_init_tree(&kho_out.tree, root);
-	kho_out.tree.generation = generation + 1;
 	kho_out.tree.alloc_node = alloc_tree_node;
+	kho_out.tree.root = root;
 
 	err = kho_fdt_init();
 	if (err)

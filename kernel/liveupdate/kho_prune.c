@@ -5,19 +5,23 @@
  * A while after something was unpreserved, all nodes without keys are taken out of
  * the tree at once. Nobody who preserves by a hint has to take a lock for that:
  *
- *	1. kho_out.nodes_lock keeps away who looks for a leaf to add a key to.
- *	2. A new generation makes all hints void, and a grace period later nobody
- *	   uses one of before.
- *	3. Empty nodes are unlinked. One more generation tells those who read the
- *	   tree in several steps, as debugfs does, to begin anew.
- *	4. Another grace period later nobody reads them, and they are freed.
+ *	1. An odd generation makes all hints void, and a grace period later nobody uses
+ *	   one of before.
+ *	2. kho_out.nodes_lock keeps away who looks for a leaf to add a key to.
+ *	3. Empty nodes are unlinked.
+ *	4. The next generation has hints again. Those who read the tree in several
+ *	   steps, as debugfs does, notice it.
+ *	5. Another grace period later nobody reads the nodes, and they are freed.
  *
  * At each moment what the root leads to is complete, so that a reboot has nothing to
- * wait for.
+ * wait for. Nor does pruning wait for the lock, under which memory is allocated: it
+ * would keep others from it, and one of them may be who frees memory.
  */
 
 #include <linux/io.h>
+#include <linux/kexec.h>
 #include <linux/list.h>
+#include <linux/memory.h>
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
 #include <linux/rwsem.h>
@@ -31,14 +35,14 @@
 static void prune(struct work_struct *work);
 static DECLARE_DELAYED_WORK(prune_work, prune);
 
-static void note_unlinked(phys_addr_t phys, void *nodes)
-{
-	list_add(&virt_to_folio(phys_to_virt(phys))->lru, nodes);
-}
-
 static void begin_generation(void)
 {
 	smp_store_release(&kho_out.tree.generation, kho_out.tree.generation + 1);
+}
+
+static void note_unlinked(phys_addr_t phys, void *nodes)
+{
+	list_add(&virt_to_folio(phys_to_virt(phys))->lru, nodes);
 }
 
 static void prune(struct work_struct *work)
@@ -46,12 +50,21 @@ static void prune(struct work_struct *work)
 	struct folio *folio, *next;
 	LIST_HEAD(nodes);
 
-	scoped_guard(rwsem_write, &kho_out.nodes_lock) {
-		begin_generation();
-		synchronize_rcu();
+	/* What is freed now is of no use to anybody. */
+	if (kexec_in_progress)
+		return;
+
+	begin_generation();
+	synchronize_rcu();
+	if (down_write_trylock(&kho_out.nodes_lock)) {
 		kho_radix_prune_tree(&kho_out.tree, note_unlinked, &nodes);
 		begin_generation();
+		up_write(&kho_out.nodes_lock);
+	} else {
+		begin_generation();
+		kho_prune_later();
 	}
+
 	if (list_empty(&nodes))
 		return;
 
@@ -71,3 +84,20 @@ void kho_prune_later(void)
 	if (!delayed_work_pending(&prune_work))
 		schedule_delayed_work(&prune_work, PRUNE_DELAY);
 }
+
+/* A hint also tells which memory can be preserved, and that has changed. */
+static int memory_changed(struct notifier_block *nb, unsigned long action, void *data)
+{
+	if (action == MEM_ONLINE || action == MEM_OFFLINE) {
+		mod_delayed_work(system_wq, &prune_work, 0);
+		flush_delayed_work(&prune_work);
+	}
+
+	return NOTIFY_OK;
+}
+
+static int __init prune_init(void)
+{
+	return hotplug_memory_notifier(memory_changed, DEFAULT_CALLBACK_PRI);
+}
+core_initcall(prune_init);

@@ -212,7 +212,7 @@ void kho_radix_destroy_tree(struct kho_radix_tree *tree)
 	if (!tree->root)
 		return;
 
-	tree->generation++;
+	tree->generation += 2;
 	free_subtree(tree->root, ROOT_LEVEL);
 	tree->root = NULL;
 }
@@ -254,18 +254,21 @@ static bool prune_node(struct kho_radix_node *node, unsigned int level,
  * @data: passed to @unlinked
  *
  * Others may test, delete and walk at the same time under rcu_read_lock(), so who
- * frees the nodes waits for a grace period. Who remembers leaves beyond that compares
- * @tree->generation, which the caller changes: before the call, and a grace period
- * before it, for those who add keys to such leaves; after it for those who read.
+ * frees the nodes waits for a grace period. Nobody adds keys meanwhile.
  *
- * Context: Any, as far as @unlinked allows. Nobody adds keys meanwhile.
+ * Who remembers leaves beyond that compares @tree->generation. The caller makes it odd,
+ * upon which nobody remembers any, and waits for a grace period, so that no key is
+ * added to a leaf that somebody has remembered. After the call he makes it even.
+ *
+ * Context: Any, as far as @unlinked allows.
  */
 void kho_radix_prune_tree(struct kho_radix_tree *tree,
 			  void (*unlinked)(phys_addr_t phys, void *data), void *data)
 {
 	const struct prune prune = { unlinked, data };
 
-	prune_node(tree->root, ROOT_LEVEL, &prune);
+	if (tree->root)
+		prune_node(tree->root, ROOT_LEVEL, &prune);
 }
 
 /**

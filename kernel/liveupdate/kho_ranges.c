@@ -35,13 +35,27 @@ static void advance(struct kho_range_iter *it, unsigned int order,
 void kho_range_iter_init(struct kho_range_iter *it,
 			 const struct kho_radix_tree *tree)
 {
-	unsigned int order;
-
 	it->tree = tree;
+	kho_range_iter_seek(it, 0);
+}
+
+/**
+ * kho_range_iter_seek - go on with another block
+ * @it: the iteration
+ * @phys: the next block is the first one that begins there or later
+ *
+ * Nodes may have been taken out of the tree since the last step.
+ */
+void kho_range_iter_seek(struct kho_range_iter *it, phys_addr_t phys)
+{
+	unsigned int order;
+	phys_addr_t size;
+
 	bitmap_zero(it->active, KHO_NR_ORDERS);
 	for (order = 0; order < KHO_NR_ORDERS; order++) {
-		kho_radix_iter_init(&it->iter[order], tree);
-		advance(it, order, kho_key(0, order));
+		size = (phys_addr_t)PAGE_SIZE << order;
+		kho_radix_iter_init(&it->iter[order], it->tree);
+		advance(it, order, kho_key(phys + size - 1, order));
 	}
 }
 
@@ -140,7 +154,8 @@ unsigned long kho_nr_pages(const struct kho_radix_tree *tree)
 			continue;
 		}
 
-		nr_pages += (unsigned long)bitmap_weight(kho_radix_leaf(tree, key),
+		/* A leaf is a bitmap. This one may be out of the tree by now. */
+		nr_pages += (unsigned long)bitmap_weight((const unsigned long *)iter.leaf,
 							 KHO_LEAF_KEYS) <<
 			    kho_key_order(key);
 		key = iter.base + KHO_LEAF_KEYS;

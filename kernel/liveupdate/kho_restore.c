@@ -70,10 +70,11 @@ static DEFINE_PER_CPU(struct in_hint, in_hint);
 static void set_hint(unsigned long pfn, unsigned int order)
 {
 	unsigned long key = kho_key(PFN_PHYS(pfn), order);
+	unsigned int generation = READ_ONCE(kho_in.tree.generation);
 	unsigned long *leaf = kho_radix_leaf(&kho_in.tree, key);
 	struct in_hint *hint = get_cpu_ptr(&in_hint);
 
-	hint->hint = kho_leaf_hint(&kho_in.tree, key, leaf);
+	hint->hint = kho_leaf_hint(key, leaf, generation);
 	hint->order = order;
 	put_cpu_ptr(&in_hint);
 }
@@ -262,7 +263,7 @@ static void free_incoming_tree(struct work_struct *work)
 		return;
 
 	/* Hints are void, and nobody uses one any more, or is in the tree. */
-	WRITE_ONCE(kho_in.tree.generation, kho_in.tree.generation + 1);
+	WRITE_ONCE(kho_in.tree.generation, kho_in.tree.generation + 2);
 	synchronize_rcu();
 
 	kho_radix_walk_tree(&tree, &note_cb, &nodes);

@@ -9,6 +9,7 @@
 #include <linux/io.h>
 #include <linux/kexec_handover.h>
 #include <linux/mm.h>
+#include <linux/rcupdate.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
@@ -17,11 +18,15 @@
 
 static unsigned long nr_preserved(void)
 {
+	guard(rcu)();
+
 	return kho_nr_pages(&kho_out.tree);
 }
 
 static bool preserved(void *addr, unsigned int order)
 {
+	guard(rcu)();
+
 	return kho_radix_test_key(&kho_out.tree,
 				  kho_key(virt_to_phys(addr), order));
 }

@@ -45,9 +45,9 @@
  * The checksum is 0 or has bit 32 set, and in its lower half the CRC32C of the
  * root FDT, from its first to its last byte with 0 for the value of the checksum,
  * followed by all nodes of the tree, a table before what it refers to and that in
- * the order of its entries. Of a node it covers a native-endian bitmap that tells
- * which lines of %KHO_CHECKSUM_LINE_SIZE bytes are not all zero, followed by those
- * lines. It is written when nothing runs any more but the
+ * the order of its entries. Of a node it covers a bitmap, in the order of set_bit() on
+ * unsigned long, that tells which lines of %KHO_CHECKSUM_LINE_SIZE bytes are not all
+ * zero, followed by those lines. It is written when nothing runs any more but the
  * kexec. Kernels that do not know it ignore it, and hand over without.
  *
  * Both kernels must use the same page size.

@@ -35,6 +35,11 @@ static inline bool is_zone_device_page(const struct page *page)
 	return false;
 }
 
+static inline bool folio_is_zone_device(const struct folio *folio)
+{
+	return false;
+}
+
 static inline unsigned long folio_pfn(const struct folio *folio)
 {
 	return folio->pfn;

@@ -27,4 +27,9 @@ static inline bool delayed_work_pending(struct delayed_work *work)
 /* shim.c */
 void schedule_delayed_work(struct delayed_work *work, unsigned long delay);
 
+#define system_wq	NULL
+#define mod_delayed_work(wq, work, delay)	schedule_delayed_work(work, delay)
+#define flush_delayed_work(work)		shim_run_work()
+void shim_run_work(void);
+
 #endif /* _KHO_TEST_WORKQUEUE_H */
