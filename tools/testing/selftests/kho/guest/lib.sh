@@ -183,6 +183,58 @@ storm()
 		[ "$(grep -v '^movable ' $report | grep -cv 'scratch 0$')" = 0 ]
 }
 
+# bulk COMMAND: preserve most of the memory, see kernel/liveupdate/tests/kho_bulk.c
+bulk()
+{
+	echo "$1" > /sys/kernel/debug/kho_bulk/control
+}
+
+# bulk_value NAME: a number from its report
+bulk_value()
+{
+	sed -n "s/^$1 //p" /sys/kernel/debug/kho_bulk/report
+}
+
+# bulk_share: percentage of the memory outside of scratch that it preserves
+bulk_share()
+{
+	echo $(($(bulk_value pages) * 100 / $(bulk_value outside_pages)))
+}
+
+# bulk_preserves DESCRIPTION COMMAND
+bulk_preserves()
+{
+	check "$1" bulk "$2"
+	grep -v ' 0$' /sys/kernel/debug/kho_bulk/report | say_lines note bulk:
+}
+
+# bulk_restored: restore what the last kernel left, check all of it
+bulk_restored()
+{
+	local what
+	check "handed over" [ -d $KHO/in ]
+	check "it is restored" bulk restore
+	grep -v ' 0$' /sys/kernel/debug/kho_bulk/report | say_lines note bulk:
+	check "something was" [ "$(bulk_value pages)" -gt 0 ]
+	for what in not_restored damaged wrong_node not_sane; do
+		check_eq "pages that are $what" 0 "$(bulk_value $what)"
+	done
+}
+
+# bulk_freed: free it, and nothing is left
+bulk_freed()
+{
+	check "it is freed" bulk free
+	check_eq "nothing is unclaimed" 0 "$(counter in/unclaimed_pages)"
+}
+
+# large_free_blocks NODE: free blocks of 2 MiB, but for those in scratch
+large_free_blocks()
+{
+	awk -v node="$1," '$2 == node && $5 == "type" && $6 != "CMA" { n += $16 + 2 * $17 }
+	     END { print n + 0 }' /proc/pagetypeinfo
+}
+
 # fill_scratch PERCENT MIB: have movable pages in scratch until this much of it is
 # used. Other memory fills beside it; this much is left for the kernel itself.
 fill_scratch()
