@@ -16,6 +16,7 @@
 #include <linux/cma.h>
 #include <linux/fs.h>
 #include <linux/kho_mm.h>
+#include <linux/ktime.h>
 #include <linux/memblock.h>
 #include <linux/mm.h>
 #include <linux/page-isolation.h>
@@ -23,6 +24,7 @@
 #include <linux/page_ext.h>
 #include <linux/pgalloc_tag.h>
 #include <linux/sched.h>
+#include <linux/timekeeping.h>
 
 #include "internal.h"
 
@@ -31,6 +33,8 @@
 
 /* Whether struct pages of held blocks were left uninitialized. */
 static bool pages_deferred;
+
+struct kho_late kho_late;
 
 /**
  * kho_defer_pages - leave the struct pages of a memory region for later?
@@ -225,9 +229,26 @@ void kho_init_pages_early(unsigned long pfn, unsigned long end_pfn)
 	open_blocks(round_down(pfn, MAX_ORDER_NR_PAGES), end_pfn);
 }
 
-static void __init open_chunk(unsigned long pfn, unsigned long end_pfn, void *unused)
+/* Count a thread in, and note how many there were at most. */
+static void __init begin_chunk(atomic_t *running)
 {
+	int nr = atomic_inc_return(running), most = atomic_read(&kho_late.threads);
+
+	while (most < nr && !atomic_try_cmpxchg(&kho_late.threads, &most, nr))
+		;
+}
+
+static void __init open_chunk(unsigned long pfn, unsigned long end_pfn, void *running)
+{
+	unsigned long end_block = DIV_ROUND_UP(end_pfn, MAX_ORDER_NR_PAGES);
+
+	if (find_next_bit(kho_held_blocks, end_block,
+			  pfn / MAX_ORDER_NR_PAGES) >= end_block)
+		return;
+
+	begin_chunk(running);
 	open_blocks(pfn, end_pfn);
+	atomic_dec(running);
 }
 
 /**
@@ -259,6 +280,8 @@ void __init kho_init_pages_exact(void)
 void __init kho_init_pages_late(void)
 {
 	unsigned long end_pfn = kho_nr_blocks * MAX_ORDER_NR_PAGES;
+	atomic_t running = ATOMIC_INIT(0);
+	ktime_t start = ktime_get();
 
 	if (!kho_preserved_begin())
 		return;
@@ -266,14 +289,17 @@ void __init kho_init_pages_late(void)
 #ifdef CONFIG_PADATA
 	padata_do_multithreaded(&(struct padata_mt_job) {
 		.thread_fn = open_chunk,
+		.fn_arg = &running,
 		.size = end_pfn,
 		.align = CHUNK_PAGES,
 		.min_chunk = CHUNK_PAGES,
 		.max_threads = num_online_cpus(),
 	});
 #else
-	open_chunk(0, end_pfn, NULL);
+	open_chunk(0, end_pfn, &running);
 #endif
+	kho_late.ns = ktime_to_ns(ktime_sub(ktime_get(), start));
+
 	/* It is based on free pages. */
 	files_maxfiles_init();
 

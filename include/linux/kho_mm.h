@@ -6,6 +6,7 @@
 #ifndef _LINUX_KHO_MM_H
 #define _LINUX_KHO_MM_H
 
+#include <linux/atomic.h>
 #include <linux/mm.h>
 #include <linux/page-isolation.h>
 #include <linux/pageblock-flags.h>
@@ -40,7 +41,18 @@ phys_addr_t kho_reserve_mem_revive(const char *name, phys_addr_t size,
 int reserve_mem_for_each(int (*fn)(const char *name, phys_addr_t start,
 				   phys_addr_t size, void *data), void *data);
 
+/**
+ * struct kho_late - how kho_init_pages_late() went
+ * @ns: how long it took
+ * @threads: how many threads opened blocks at the same time, at most
+ */
+struct kho_late {
+	u64 ns;
+	atomic_t threads;
+};
+
 /* mm/kho_init.c */
+extern struct kho_late kho_late;
 bool kho_defer_pages(unsigned long pfn);
 void kho_init_pages_early(unsigned long pfn, unsigned long end_pfn);
 void kho_init_pages_exact(void);

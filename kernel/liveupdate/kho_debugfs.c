@@ -11,12 +11,15 @@
  *				unclaimed, and in addition
  *	in/restored_pages	pages that were claimed since
  *	in/unclaimed_pages	pages that nobody has claimed yet
+ *	in/late_init_ns		how long it took to initialize their struct pages
+ *	in/late_init_threads	and how many threads did that at the same time
  */
 
 #define pr_fmt(fmt) "kho: " fmt
 
 #include <linux/debugfs.h>
 #include <linux/io.h>
+#include <linux/kho_mm.h>
 #include <linux/libfdt.h>
 #include <linux/list.h>
 #include <linux/seq_file.h>
@@ -307,6 +310,8 @@ static void __init create_in(struct dentry *root)
 				   &restored_fops);
 	debugfs_create_file_unsafe("unclaimed_pages", 0400, dir,
 				   &kho_in.nr_unclaimed, &counter_fops);
+	debugfs_create_u64("late_init_ns", 0400, dir, &kho_late.ns);
+	debugfs_create_atomic_t("late_init_threads", 0400, dir, &kho_late.threads);
 
 	fdt_for_each_subnode(node, kho_in.fdt, 0) {
 		if (!subtree_blob(kho_in.fdt, node, &phys, &size) ||
