@@ -256,7 +256,7 @@ fill_scratch()
 # REMOVE, and what is in EXTRA
 next_cmdline()
 {
-	echo "$(sed "s/khostage=[0-9]*/khostage=$1/; s/ ${REMOVE:-^} / /" \
+	echo "$(sed "s/\$/ /; s/khostage=[0-9]*/khostage=$1/; s/ ${REMOVE:-^} / /" \
 		/proc/cmdline) $EXTRA"
 }
 
