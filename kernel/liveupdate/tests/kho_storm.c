@@ -9,6 +9,9 @@
  *						note what lies in scratch, free it
  *	/sys/kernel/debug/kho_storm/report	for each kind the number of
  *						allocations, and of those in scratch
+ *
+ * kho_storm.early=1 does that in an early initcall, too, before other CPUs are up and
+ * deferred struct pages are initialized.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -16,9 +19,11 @@
 #include <linux/debugfs.h>
 #include <linux/init.h>
 #include <linux/io.h>
+#include <linux/kernel.h>
 #include <linux/kexec_handover.h>
 #include <linux/list.h>
 #include <linux/mm.h>
+#include <linux/moduleparam.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
 #include <linux/seq_file.h>
@@ -27,6 +32,10 @@
 #include <linux/vmstat.h>
 
 static DEFINE_MUTEX(lock);
+
+static bool early;
+module_param(early, bool, 0444);
+MODULE_PARM_DESC(early, "a storm in an early initcall");
 
 enum storm_from {
 	FROM_BUDDY,
@@ -149,18 +158,24 @@ static void storm_free(const struct storm_item *item)
 	}
 }
 
-/* What is left to others: who runs the test shall survive it. */
-#define STORM_MARGIN	(SZ_8M >> PAGE_SHIFT)
+/*
+ * What is left to others: who runs the test shall survive it. There are next to none
+ * early in boot, when more memory comes only if large blocks cannot be had.
+ */
+#define STORM_MARGIN		(SZ_8M >> PAGE_SHIFT)
+#define STORM_MARGIN_EARLY	(SZ_1M >> PAGE_SHIFT)
 
 static bool storm_may_go_on(const struct storm_kind *kind)
 {
 	unsigned long nr_free = global_zone_page_state(NR_FREE_PAGES);
+	unsigned long margin = system_state < SYSTEM_RUNNING ? STORM_MARGIN_EARLY :
+							       STORM_MARGIN;
 
 	if (!(kind->gfp & __GFP_MOVABLE))
 		nr_free -= min(nr_free,
 			       global_zone_page_state(NR_FREE_CMA_PAGES));
 
-	return nr_free > STORM_MARGIN + PHYS_PFN(kind->size);
+	return nr_free > margin + PHYS_PFN(kind->size);
 }
 
 static bool storm_one(struct storm_kind *kind, struct list_head *items)
@@ -249,3 +264,11 @@ static int __init storm_init(void)
 	return 0;
 }
 device_initcall(storm_init);
+
+static int __init storm_early(void)
+{
+	if (early)
+		storm();
+	return 0;
+}
+early_initcall(storm_early);

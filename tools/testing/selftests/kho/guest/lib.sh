@@ -175,8 +175,14 @@ bench_report()
 # storm: allocate until there is nothing left, see where it went
 storm()
 {
-	local report=/sys/kernel/debug/kho_storm/report
 	check "a storm of allocations" eval 'echo 1 > /sys/kernel/debug/kho_storm/control'
+	storm_report
+}
+
+# storm_report: where the last one went
+storm_report()
+{
+	local report=/sys/kernel/debug/kho_storm/report
 	say_lines note storm: < $report
 	check "memory of every kind was allocated" eval '! grep -q " 0 in" '$report
 	check "nothing unmovable is in scratch" \
