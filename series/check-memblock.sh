@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The kernel's own tests of memblock in user space, with and without NUMA.
+# The kernel's own tests of memblock in user space: as they are for most kernels, and
+# with NUMA and the regions of Kexec HandOver.
 
 set -eu
 . "$(dirname "$0")/lib.sh"
@@ -9,9 +10,9 @@ set -eu
 tests=$linux/tools/testing/memblock
 trap 'make -s -C "$tests" clean' EXIT
 
-for numa in 0 1; do
+for on in 0 1; do
 	make -s -C "$tests" clean
-	make -C "$tests" "NUMA=$numa"
+	make -C "$tests" "NUMA=$on" "KHO=$on"
 	"$tests/main" -v > "$logs/memblock.out" || { cat "$logs/memblock.out"; exit 1; }
 	if grep '^not ok' "$logs/memblock.out"; then exit 1; fi
 	grep -c '^ok ' "$logs/memblock.out"
