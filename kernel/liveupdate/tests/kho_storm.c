@@ -159,23 +159,31 @@ static void storm_free(const struct storm_item *item)
 }
 
 /*
- * What is left to others: who runs the test shall survive it. There are next to none
- * early in boot, when more memory comes only if large blocks cannot be had.
+ * What is left to others: who runs the test shall survive it, and so shall the
+ * threads of the kernel, which get nothing below the watermark. Early in boot there
+ * are next to none, and no watermark, and more memory comes only if large blocks
+ * cannot be had.
  */
-#define STORM_MARGIN		(SZ_8M >> PAGE_SHIFT)
-#define STORM_MARGIN_EARLY	(SZ_1M >> PAGE_SHIFT)
+static unsigned long storm_margin(void)
+{
+	unsigned long nr = PHYS_PFN(system_state < SYSTEM_RUNNING ? SZ_1M : SZ_4M);
+	struct zone *zone;
+
+	for_each_populated_zone(zone)
+		nr += min_wmark_pages(zone);
+
+	return nr;
+}
 
 static bool storm_may_go_on(const struct storm_kind *kind)
 {
 	unsigned long nr_free = global_zone_page_state(NR_FREE_PAGES);
-	unsigned long margin = system_state < SYSTEM_RUNNING ? STORM_MARGIN_EARLY :
-							       STORM_MARGIN;
 
 	if (!(kind->gfp & __GFP_MOVABLE))
 		nr_free -= min(nr_free,
 			       global_zone_page_state(NR_FREE_CMA_PAGES));
 
-	return nr_free > margin + PHYS_PFN(kind->size);
+	return nr_free > storm_margin() + PHYS_PFN(kind->size);
 }
 
 static bool storm_one(struct storm_kind *kind, struct list_head *items)

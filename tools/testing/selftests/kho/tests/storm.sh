@@ -25,7 +25,7 @@ pressure()
 	check_eq "each pageblock of scratch is CMA" \
 		"$(awk '{ n += $2 } END { print n / 2048 }' $KHO/scratch)" "$(cma_blocks)"
 	storm
-	check "movable pages fill scratch" fill_scratch 60 32
+	check "movable pages fill scratch" fill_scratch 60 64
 	storm
 	check_eq "each pageblock of scratch is still CMA" \
 		"$(awk '{ n += $2 } END { print n / 2048 }' $KHO/scratch)" "$(cma_blocks)"
