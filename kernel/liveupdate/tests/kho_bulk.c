@@ -33,7 +33,6 @@
 #include <linux/memblock.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
-#include <linux/pagemap.h>
 #include <linux/sched.h>
 #include <linux/seq_file.h>
 #include <linux/sizes.h>
@@ -319,22 +318,13 @@ static void note_blocks(unsigned long *blocks)
 }
 
 /*
- * A page that its user keeps until the reboot, and that can become no part of what
- * is handed over: memory that was reserved during boot, and files of the initramfs.
+ * Take a page, even if that means to move what is in it, or one that was reserved
+ * during boot: whose that is keeps it until the reboot, and it can become no part of
+ * what is handed over. False when it is neither.
  */
-static bool page_stays(unsigned long pfn)
-{
-	struct page *page = pfn_to_page(pfn);
-
-	return PageReserved(page) ||
-	       (!PageBuddy(page) && !PageCompound(page) &&
-		PageUptodate(page) && folio_mapping(page_folio(page)));
-}
-
-/* Take a page, or note one that is in use. False when it is of no use for us. */
 static bool take_page(unsigned long pfn, int *err)
 {
-	if (page_stays(pfn)) {
+	if (PageReserved(pfn_to_page(pfn))) {
 		result.in_use++;
 		*err = add_piece(pfn, 1, false);
 		return true;
