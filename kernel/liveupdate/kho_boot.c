@@ -90,7 +90,8 @@ static int __init check_incoming_fdt(phys_addr_t phys, u64 len)
 	void *fdt;
 	int err;
 
-	if (!PAGE_ALIGNED(phys) || len < sizeof(struct fdt_header) ||
+	/* At address 0 it would later count as none. */
+	if (!phys || !PAGE_ALIGNED(phys) || len < sizeof(struct fdt_header) ||
 	    len > PAGE_SIZE || !memblock_is_memory(phys)) {
 		pr_err("handover refused: no FDT of %llu bytes at %pa\n",
 		       len, &phys);
