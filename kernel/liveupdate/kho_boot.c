@@ -92,7 +92,7 @@ static int __init check_incoming_fdt(phys_addr_t phys, u64 len)
 
 	/* At address 0 it would later count as none. */
 	if (!phys || !PAGE_ALIGNED(phys) || len < sizeof(struct fdt_header) ||
-	    len > PAGE_SIZE || !memblock_is_memory(phys)) {
+	    len > PAGE_SIZE || !memblock_is_map_memory(phys)) {
 		pr_err("handover refused: no FDT of %llu bytes at %pa\n",
 		       len, &phys);
 		return -EINVAL;
@@ -118,6 +118,7 @@ static int __init enter_scratch(phys_addr_t phys, u64 len)
 
 	if (!len || len > KHO_SCRATCH_LEN_MAX || len % sizeof(*areas) ||
 	    !IS_ALIGNED(phys, sizeof(u64)) ||
+	    !memblock_is_map_memory(phys) ||
 	    !memblock_is_region_memory(phys, len) ||
 	    memblock_is_region_reserved(phys, len)) {
 		pr_err("handover refused: no scratch array of %llu bytes at %pa\n",
@@ -215,7 +216,7 @@ static int __init check_and_reserve(void)
 	}
 
 	/* Of the root only the address is known, and phys_to_virt() wants RAM. */
-	if (!memblock_is_memory(incoming.root)) {
+	if (!memblock_is_map_memory(incoming.root)) {
 		pr_err("handover refused: tree root at %#llx is not in RAM\n",
 		       incoming.root);
 		return -EINVAL;

@@ -286,6 +286,7 @@ int __init kho_scratch_check(const struct kho_scratch *areas,
 			continue;
 
 		if (!PAGE_ALIGNED(addr | size) || addr + size < addr ||
+		    !memblock_is_map_memory(addr) ||
 		    !memblock_is_region_memory(addr, size)) {
 			pr_err("handover refused: scratch area %u (%pa, %pa bytes) is not usable RAM\n",
 			       i, &addr, &size);
