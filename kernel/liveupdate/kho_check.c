@@ -27,7 +27,8 @@ static int __init check_structure(const void *fdt)
 	int offset = 0, depth = 0, next, len;
 	const char *name;
 
-	if (!IS_ALIGNED(fdt_off_mem_rsvmap(fdt), sizeof(u64)))
+	if (!IS_ALIGNED(fdt_off_mem_rsvmap(fdt), sizeof(u64)) ||
+	    !IS_ALIGNED(fdt_off_dt_struct(fdt), sizeof(u32)))
 		return -FDT_ERR_ALIGNMENT;
 
 	for (;; offset = next) {
