@@ -125,7 +125,7 @@ void __init kho_hold_drop(void)
 {
 	unsigned long i;
 
-	memblock_clear_kho_held(0, PHYS_ADDR_MAX);
+	memblock_clear_kho_held();
 	memblock_free(kho_held_blocks, blocks_size());
 	memblock_free(kho_exact_blocks, blocks_size());
 
