@@ -133,6 +133,23 @@ static void check_leaf(const u64 *leaf, u64 prefix)
 	}
 }
 
+/* A bit for each line of 64 bytes with anything in it, and those lines. */
+static void add_to_checksum(const u8 *node)
+{
+	const u8 zero[64] = {};
+	u64 lines = 0;
+	int i;
+
+	for (i = 0; i < 64; i++)
+		lines |= (u64)!!memcmp(node + 64 * i, zero, 64) << i;
+
+	v->crc = __crc32c_le(v->crc, (const u8 *)&lines, sizeof(lines));
+	for (i = 0; i < 64; i++) {
+		if (lines >> i & 1)
+			v->crc = __crc32c_le(v->crc, node + 64 * i, 64);
+	}
+}
+
 static void check_node(u64 phys, unsigned int level, u64 prefix, bool keys)
 {
 	unsigned long page = phys_page(phys);
@@ -147,7 +164,7 @@ static void check_node(u64 phys, unsigned int level, u64 prefix, bool keys)
 		v->keep[page] |= PAGE_NODE;
 		v->nr_nodes++;
 		if (v->fdt.checksum_pos)
-			v->crc = __crc32c_le(v->crc, mem_virt(page), PAGE_SIZE);
+			add_to_checksum(mem_virt(page));
 	}
 
 	table = mem_virt(page);
