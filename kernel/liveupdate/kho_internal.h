@@ -8,6 +8,7 @@
 #include <linux/atomic.h>
 #include <linux/bitops.h>
 #include <linux/kexec_handover.h>
+#include <linux/kho/abi/block.h>
 #include <linux/kho_mm.h>
 #include <linux/kho_radix_tree.h>
 #include <linux/log2.h>
@@ -237,6 +238,11 @@ static inline bool kho_pages_ready(void)
 
 bool kho_pages_early_lock(void);
 void kho_pages_early_unlock(bool early);
+
+/* kho_block.c */
+struct kho_block *kho_block_alloc(void);
+bool kho_block_preserved(u64 phys);
+struct kho_block *kho_block_claim(u64 phys);
 
 /* kho_scratch.c */
 int kho_scratch_check(const struct kho_scratch *areas, unsigned int nr_areas);
