@@ -27,7 +27,7 @@ sub formats {
 			|WARN(?:_ONCE)?|panic)\s*\(([^;]*?)((?:"(?:[^"\\]|\\.)*"\s*)+)/gx) {
 		my $format = join '', $2 =~ /"((?:[^"\\]|\\.)*)"/g;
 		$format =~ s/\\n$//;
-		$format =~ s/^kho: //;
+		$format =~ s/^(?:kho|luo): //;
 		push @formats, $format;
 	}
 	return @formats;

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef _LINUX_LIVEUPDATE_H
+#define _LINUX_LIVEUPDATE_H
+
+#include <linux/errno.h>
+#include <linux/list.h>
+#include <linux/types.h>
+#include <linux/kho/abi/luo.h>
+
+struct file;
+struct liveupdate_file_handler;
+struct module;
+
+/**
+ * struct liveupdate_file_op_args - what an operation on a file is about
+ * @handler: the handler
+ * @retrieve_status: of retrieve, for those that come after it: 1 when it
+ *		     succeeded, 0 when it was not called, -errno when it failed
+ * @file: the file. Retrieve sets it to a new one; NULL after it when there is none
+ * @serialized_data: what the next kernel gets: preserve and freeze may set it
+ * @private_data: for the handler, which sets it in preserve or retrieve and finds
+ *		  it in all later operations of the same kernel
+ */
+struct liveupdate_file_op_args {
+	struct liveupdate_file_handler *handler;
+	int retrieve_status;
+	struct file *file;
+	u64 serialized_data;
+	void *private_data;
+};
+
+/**
+ * struct liveupdate_file_ops - what a handler does with files
+ * @can_preserve: whether this handler is the one for a file. Is quick, and does
+ *		  not change anything. Must be there
+ * @preserve: preserve the file, which goes on being used. 0 or -errno, and on
+ *	      failure nothing has changed. Must be there
+ * @unpreserve: take @preserve back. Must be there
+ * @freeze: the reboot has begun; what the next kernel gets must not change from
+ *	    now on, but for the memory that user space has mapped. 0 or -errno,
+ *	    and then the reboot fails and nothing has changed
+ * @unfreeze: the reboot has failed after all: take @freeze back
+ * @retrieve: make the file anew, in the next kernel. 0 or -errno, and that is
+ *	      final: it is called once for each file. Must be there
+ * @can_finish: whether @finish can be called now
+ * @finish: nobody needs what was handed over any more. Free it, unless @retrieve
+ *	    has made something of it, which is the file's. Must be there
+ * @get_id: what tells apart things that must not be preserved twice, by this
+ *	    handler; the address of the struct file when it is not there. An inode
+ *	    is a better one for who preserves what is behind it
+ * @owner: the module that is pinned as long as there are files
+ *
+ * All may sleep. For one file they are called one after the other. Freezing and
+ * unfreezing may happen several times.
+ */
+struct liveupdate_file_ops {
+	bool (*can_preserve)(struct liveupdate_file_handler *handler,
+			     struct file *file);
+	int (*preserve)(struct liveupdate_file_op_args *args);
+	void (*unpreserve)(struct liveupdate_file_op_args *args);
+	int (*freeze)(struct liveupdate_file_op_args *args);
+	void (*unfreeze)(struct liveupdate_file_op_args *args);
+	int (*retrieve)(struct liveupdate_file_op_args *args);
+	bool (*can_finish)(struct liveupdate_file_op_args *args);
+	void (*finish)(struct liveupdate_file_op_args *args);
+	unsigned long (*get_id)(struct file *file);
+	struct module *owner;
+};
+
+/**
+ * struct liveupdate_file_handler - preserves files of one kind
+ * @ops: how
+ * @compatible: what is handed over, and in which version. The next kernel looks
+ *		for the handler with the same string
+ * @list: private
+ * @users: private: number of files that rely on it
+ */
+struct liveupdate_file_handler {
+	const struct liveupdate_file_ops *ops;
+	const char compatible[LUO_COMPATIBLE_LENGTH];
+
+	struct list_head list;
+	unsigned long users;
+};
+
+#ifdef CONFIG_LIVEUPDATE
+
+bool liveupdate_enabled(void);
+int liveupdate_reboot(void);
+int liveupdate_register_file_handler(struct liveupdate_file_handler *handler);
+int liveupdate_unregister_file_handler(struct liveupdate_file_handler *handler);
+
+#else /* !CONFIG_LIVEUPDATE */
+
+static inline bool liveupdate_enabled(void)
+{
+	return false;
+}
+
+static inline int liveupdate_reboot(void)
+{
+	return 0;
+}
+
+static inline int
+liveupdate_register_file_handler(struct liveupdate_file_handler *handler)
+{
+	return -EOPNOTSUPP;
+}
+
+static inline int
+liveupdate_unregister_file_handler(struct liveupdate_file_handler *handler)
+{
+	return -EOPNOTSUPP;
+}
+
+#endif /* CONFIG_LIVEUPDATE */
+
+#endif /* _LINUX_LIVEUPDATE_H */

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Live Update Orchestrator (LUO): sessions of files that survive a kexec.
+ *
+ * Here is what holds it together: whether it is on, what is taken over from the
+ * previous kernel, and what happens when the machine reboots.
+ */
+
+#define pr_fmt(fmt) "luo: " fmt
+
+#include <linux/cleanup.h>
+#include <linux/err.h>
+#include <linux/export.h>
+#include <linux/init.h>
+#include <linux/io.h>
+#include <linux/kexec.h>
+#include <linux/kexec_handover.h>
+#include <linux/kstrtox.h>
+#include <linux/liveupdate.h>
+#include <linux/mm.h>
+#include <linux/rwsem.h>
+#include <linux/string.h>
+
+#include "kho_internal.h"
+#include "luo_internal.h"
+
+/* What was asked for, and when it cannot be had it is cleared. */
+static bool luo_enabled __ro_after_init;
+
+static int __init liveupdate_param(char *p)
+{
+	if (!p || kstrtobool(p, &luo_enabled))
+		pr_err("liveupdate=%s ignored: expected on or off\n", p ?: "");
+
+	return 0;
+}
+early_param("liveupdate", liveupdate_param);
+
+/**
+ * liveupdate_enabled - whether files can be handed over
+ *
+ * Context: Any.
+ * Return: true with liveupdate=on, unless KHO is off.
+ */
+bool liveupdate_enabled(void)
+{
+	return luo_enabled && kho_is_enabled();
+}
+EXPORT_SYMBOL_GPL(liveupdate_enabled);
+
+/*
+ * The gate; see "DOC: Locks of LUO". Once it is closed for good there is no way
+ * back to this kernel.
+ */
+static DECLARE_RWSEM(gate);
+static bool gate_closed;
+
+/**
+ * luo_gate_enter - before changing an outgoing session
+ *
+ * Waits as long as a reboot tries to freeze all sessions.
+ *
+ * Context: Process context; may sleep.
+ * Return: 0, until luo_gate_leave(); -EBUSY when this kernel is at its end;
+ * -EINTR when the caller was killed while waiting.
+ */
+int luo_gate_enter(void)
+{
+	if (down_read_killable(&gate))
+		return -EINTR;
+
+	if (gate_closed) {
+		up_read(&gate);
+		return -EBUSY;
+	}
+
+	return 0;
+}
+
+/**
+ * luo_gate_enter_or_closed - before undoing something in an outgoing session
+ *
+ * Like luo_gate_enter(), but for who cannot fail.
+ *
+ * Return: true, until luo_gate_leave(); false when this kernel is at its end,
+ * and nothing needs to be undone any more.
+ */
+bool luo_gate_enter_or_closed(void)
+{
+	down_read(&gate);
+	if (!gate_closed)
+		return true;
+
+	up_read(&gate);
+	return false;
+}
+
+/**
+ * luo_gate_leave - after luo_gate_enter() or luo_gate_enter_or_closed()
+ */
+void luo_gate_leave(void)
+{
+	up_read(&gate);
+}
+
+static int check_image(const struct kimage *image)
+{
+	unsigned long nr = luo_nr_preserved_files();
+
+	if (image->kho.fdt_phys || !nr)
+		return 0;
+
+	pr_err("kexec refused: the image carries no handover, and %lu files are preserved; load it with kexec -s\n",
+	       nr);
+	return -EBUSY;
+}
+
+/**
+ * liveupdate_reboot - freeze all sessions, and tell the next kernel of them
+ *
+ * To be called when nothing else can fail any more: all is as if files were never
+ * frozen when this fails, but nothing undoes it when it has succeeded.
+ *
+ * An image that carries no handover is refused as long as files are preserved.
+ * One that returns to this kernel needs nothing.
+ *
+ * Context: kernel_kexec(), with the kexec lock held, while everything runs.
+ * Return: 0; -EBUSY when the image carries no handover, and files would be lost;
+ * -EINTR when the caller was killed; or the -errno of a file that could not be
+ * frozen.
+ */
+int liveupdate_reboot(void)
+{
+	int err;
+
+	if (!liveupdate_enabled() || kexec_image->preserve_context)
+		return 0;
+
+	if (down_write_killable(&gate))
+		return -EINTR;
+
+	err = check_image(kexec_image) ?: luo_sessions_freeze();
+	gate_closed = !err;
+	up_write(&gate);
+	return err;
+}
+
+/* Nobody in this kernel shares objects among files: there is only their list. */
+static void __init take_over_flbs(u64 flbs_pa)
+{
+	struct folio *folio = kho_restore_folio(flbs_pa);
+	const struct luo_flbs_ser *flbs;
+
+	if (!folio) {
+		pr_warn("no list of shared objects at %#llx\n", flbs_pa);
+		return;
+	}
+
+	flbs = folio_address(folio);
+	if (flbs->count)
+		pr_warn("%llu shared objects are not known: their memory stays reserved\n",
+			flbs->count);
+	folio_put(folio);
+}
+
+/* Read what the previous kernel has left. Returns how often that happened. */
+static u64 __init take_over(void)
+{
+	const struct luo_ser *ser;
+	struct luo_ser copy;
+	phys_addr_t phys;
+	size_t size;
+
+	if (kho_retrieve_subtree(LUO_KHO_SUBTREE, &phys, &size))
+		return 0;
+
+	ser = phys_to_virt(phys);
+	if (size < sizeof(*ser) || !PAGE_ALIGNED(phys) ||
+	    !kho_run_preserved(PHYS_PFN(phys), 1) ||
+	    strncmp(ser->compatible, LUO_KHO_COMPATIBLE,
+		    sizeof(ser->compatible))) {
+		pr_warn("%s of %zu bytes at %pa not understood: no session can be retrieved\n",
+			LUO_KHO_SUBTREE, size, &phys);
+		return 0;
+	}
+
+	copy = *ser;
+	kho_restore_free(phys_to_virt(phys));
+
+	luo_sessions_take_over(copy.sessions_pa);
+	take_over_flbs(copy.flbs_pa);
+	return copy.liveupdate_num;
+}
+
+/* What the next kernel finds if nobody ever makes a session: empty lists. */
+static int __init hand_over(u64 liveupdate_num)
+{
+	struct luo_ser *ser = kho_alloc_preserve(sizeof(*ser));
+	struct luo_flbs_ser *flbs;
+	int err;
+
+	if (IS_ERR(ser))
+		return PTR_ERR(ser);
+
+	flbs = kho_alloc_preserve(PAGE_SIZE);
+	if (IS_ERR(flbs)) {
+		err = PTR_ERR(flbs);
+		goto err_ser;
+	}
+	flbs->pgcnt = 1;
+
+	err = luo_sessions_init(&ser->sessions_pa);
+	if (err)
+		goto err_flbs;
+
+	strscpy(ser->compatible, LUO_KHO_COMPATIBLE);
+	ser->liveupdate_num = liveupdate_num;
+	ser->flbs_pa = virt_to_phys(flbs);
+	err = kho_add_subtree(LUO_KHO_SUBTREE, ser, sizeof(*ser));
+	if (err)
+		goto err_sessions;
+
+	err = luo_device_init();
+	if (err)
+		goto err_subtree;
+
+	/* This, and the two lists. */
+	kho_out.nr_own_pages += 3;
+	return 0;
+
+err_subtree:
+	kho_remove_subtree(ser);
+err_sessions:
+	luo_sessions_exit();
+err_flbs:
+	kho_unpreserve_free(flbs);
+err_ser:
+	kho_unpreserve_free(ser);
+	return err;
+}
+
+static int __init luo_init(void)
+{
+	int err;
+
+	if (!luo_enabled)
+		return 0;
+
+	if (!kho_is_enabled()) {
+		pr_err("disabled: kexec handover is off\n");
+		luo_enabled = false;
+		return 0;
+	}
+
+	err = hand_over(take_over() + 1);
+	if (err) {
+		pr_err("disabled: nothing can be handed over: %d\n", err);
+		luo_enabled = false;
+	}
+
+	return 0;
+}
+
+/* Preserving is possible from here on. */
+fs_initcall(luo_init);

@@ -1,0 +1,609 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The files of a session.
+ *
+ * Outgoing: preserved by their handlers when they are added, frozen when the
+ * machine reboots, and only when all are frozen written to blocks that were
+ * allocated when they were added. Incoming: read from those blocks, and made anew
+ * by their handlers when user space asks for them.
+ */
+
+#define pr_fmt(fmt) "luo: " fmt
+
+#include <linux/atomic.h>
+#include <linux/cleanup.h>
+#include <linux/err.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/kho_block.h>
+#include <linux/liveupdate.h>
+#include <linux/mutex.h>
+#include <linux/rbtree.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "luo_internal.h"
+
+/**
+ * struct luo_file - a file of a session
+ * @list: in luo_files.list
+ * @token_node: in luo_files.tokens; not in it when an incoming token comes twice
+ * @id_node: outgoing: in the tree of ids
+ * @id: outgoing: what @handler tells files apart by
+ * @token: what user space knows it by
+ * @lock: incoming: protects all that follows
+ * @handler: pinned; NULL when an incoming file was not retrieved
+ * @file: the file; NULL when an incoming file was not retrieved
+ * @ser: incoming: what was handed over, in luo_files.blocks
+ * @retrieve_status: as in struct liveupdate_file_op_args
+ * @serialized_data: what the handler hands over
+ * @private_data: for the handler
+ */
+struct luo_file {
+	struct list_head list;
+	struct rb_node token_node;
+	struct rb_node id_node;
+	unsigned long id;
+	u64 token;
+	struct mutex lock;	/* of retrieving */
+	struct liveupdate_file_handler *handler;
+	struct file *file;
+	const struct luo_file_ser *ser;
+	int retrieve_status;
+	u64 serialized_data;
+	void *private_data;
+};
+
+static atomic_long_t nr_preserved = ATOMIC_LONG_INIT(0);
+
+/**
+ * luo_nr_preserved_files - how many files all outgoing sessions have
+ *
+ * Context: Any. Changes at any time unless the gate is closed.
+ * Return: the number.
+ */
+unsigned long luo_nr_preserved_files(void)
+{
+	return atomic_long_read(&nr_preserved);
+}
+
+/*
+ * What is preserved now, whatever session it is in: nothing can be handed over
+ * twice.
+ */
+static struct rb_root preserved_ids = RB_ROOT;
+static DEFINE_MUTEX(ids_lock);
+
+static bool id_less(struct rb_node *node, const struct rb_node *other)
+{
+	const struct luo_file *a = rb_entry(node, struct luo_file, id_node);
+	const struct luo_file *b = rb_entry(other, struct luo_file, id_node);
+
+	if (a->handler != b->handler)
+		return a->handler < b->handler;
+
+	return a->id < b->id;
+}
+
+static int id_cmp(struct rb_node *node, const struct rb_node *other)
+{
+	const struct luo_file *a = rb_entry(node, struct luo_file, id_node);
+	const struct luo_file *b = rb_entry(other, struct luo_file, id_node);
+
+	if (a->handler == b->handler && a->id == b->id)
+		return 0;
+
+	return id_less(node, other) ? -1 : 1;
+}
+
+static int add_id(struct luo_file *luo_file)
+{
+	guard(mutex)(&ids_lock);
+
+	return rb_find_add(&luo_file->id_node, &preserved_ids, id_cmp) ? -EBUSY : 0;
+}
+
+static void del_id(struct luo_file *luo_file)
+{
+	guard(mutex)(&ids_lock);
+
+	rb_erase(&luo_file->id_node, &preserved_ids);
+}
+
+static int token_cmp(struct rb_node *node, const struct rb_node *other)
+{
+	u64 a = rb_entry(node, struct luo_file, token_node)->token;
+	u64 b = rb_entry(other, struct luo_file, token_node)->token;
+
+	return a < b ? -1 : a > b;
+}
+
+static int key_cmp(const void *token, const struct rb_node *node)
+{
+	u64 a = *(const u64 *)token;
+	u64 b = rb_entry(node, struct luo_file, token_node)->token;
+
+	return a < b ? -1 : a > b;
+}
+
+static struct luo_file *find_file(const struct luo_files *files, u64 token)
+{
+	struct rb_node *node = rb_find(&token, &files->tokens, key_cmp);
+
+	return node ? rb_entry(node, struct luo_file, token_node) : NULL;
+}
+
+/* Call an operation that returns something. */
+static int call(struct luo_file *luo_file,
+		int (*op)(struct liveupdate_file_op_args *args))
+{
+	struct liveupdate_file_op_args args = {
+		.handler = luo_file->handler,
+		.retrieve_status = luo_file->retrieve_status,
+		.file = luo_file->file,
+		.serialized_data = luo_file->serialized_data,
+		.private_data = luo_file->private_data,
+	};
+	int err = op(&args);
+
+	/* What a call that fails has set does not count. */
+	if (err)
+		return err;
+
+	luo_file->file = args.file;
+	luo_file->serialized_data = args.serialized_data;
+	luo_file->private_data = args.private_data;
+	return 0;
+}
+
+/* Call an operation that only looks, or undoes something. */
+static struct liveupdate_file_op_args last_args(const struct luo_file *luo_file)
+{
+	return (struct liveupdate_file_op_args){
+		.handler = luo_file->handler,
+		.retrieve_status = luo_file->retrieve_status,
+		.file = luo_file->file,
+		.serialized_data = luo_file->serialized_data,
+		.private_data = luo_file->private_data,
+	};
+}
+
+/**
+ * luo_files_init - begin without files
+ * @files: the files of a new session
+ */
+void luo_files_init(struct luo_files *files)
+{
+	*files = (struct luo_files){ .tokens = RB_ROOT };
+	INIT_LIST_HEAD(&files->list);
+	kho_block_set_init(&files->blocks, sizeof(struct luo_file_ser));
+}
+
+/*
+ * Always a block, even without files: there are readers that want the head of a
+ * chain to be one.
+ */
+static unsigned long room_for(unsigned long nr)
+{
+	return max(nr, 1UL);
+}
+
+/**
+ * luo_files_begin - make room for the files of an outgoing session
+ * @files: what luo_files_init() was called for
+ *
+ * Return: 0, -ENOMEM. luo_files_unpreserve() gives the room back.
+ */
+int luo_files_begin(struct luo_files *files)
+{
+	return kho_block_set_grow(&files->blocks, room_for(0));
+}
+
+static void link_file(struct luo_files *files, struct luo_file *luo_file)
+{
+	list_add_tail(&luo_file->list, &files->list);
+	files->nr++;
+}
+
+static int preserve(struct luo_file *luo_file, struct file *file)
+{
+	const struct liveupdate_file_ops *ops;
+	int err;
+
+	luo_file->handler = luo_handler_get_for_file(file);
+	if (!luo_file->handler)
+		return -ENOENT;
+
+	ops = luo_file->handler->ops;
+	luo_file->file = file;
+	luo_file->id = ops->get_id ? ops->get_id(file) : (unsigned long)file;
+	err = add_id(luo_file);
+	if (err)
+		goto err_put;
+
+	err = call(luo_file, ops->preserve);
+	if (err)
+		goto err_id;
+
+	return 0;
+
+err_id:
+	del_id(luo_file);
+err_put:
+	luo_handler_put(luo_file->handler);
+	return err;
+}
+
+static int add_file(struct luo_files *files, struct file *file, u64 token)
+{
+	struct luo_file *luo_file;
+	int err;
+
+	luo_file = kzalloc(sizeof(*luo_file), GFP_KERNEL_ACCOUNT);
+	if (!luo_file)
+		return -ENOMEM;
+
+	luo_file->token = token;
+	mutex_init(&luo_file->lock);
+
+	err = kho_block_set_grow(&files->blocks, files->nr + 1);
+	if (err)
+		goto err_free;
+
+	err = preserve(luo_file, file);
+	if (err)
+		goto err_shrink;
+
+	rb_find_add(&luo_file->token_node, &files->tokens, token_cmp);
+	link_file(files, luo_file);
+	atomic_long_inc(&nr_preserved);
+	return 0;
+
+err_shrink:
+	kho_block_set_shrink(&files->blocks, room_for(files->nr));
+err_free:
+	kfree(luo_file);
+	return err;
+}
+
+/**
+ * luo_files_add - preserve a file
+ * @files: of an outgoing session
+ * @fd: descriptor of the file
+ * @token: its token
+ *
+ * Context: The gate was entered, and luo_session.lock is held alone.
+ * Return: as of LIVEUPDATE_SESSION_PRESERVE_FD. On failure nothing has changed.
+ */
+int luo_files_add(struct luo_files *files, int fd, u64 token)
+{
+	struct file *file;
+	int err;
+
+	if (find_file(files, token))
+		return -EEXIST;
+
+	file = fget(fd);
+	if (!file)
+		return -EBADF;
+
+	err = add_file(files, file, token);
+	if (err)
+		fput(file);
+
+	return err;
+}
+
+static void unpreserve(struct luo_file *luo_file)
+{
+	struct liveupdate_file_op_args args = last_args(luo_file);
+
+	args.handler->ops->unpreserve(&args);
+	del_id(luo_file);
+	luo_handler_put(luo_file->handler);
+	fput(luo_file->file);
+	atomic_long_dec(&nr_preserved);
+	list_del(&luo_file->list);
+	kfree(luo_file);
+}
+
+/**
+ * luo_files_unpreserve - give all files of an outgoing session up
+ * @files: the files
+ *
+ * The last one first, as some may depend on others.
+ *
+ * Context: The gate was entered; nobody else knows the session.
+ */
+void luo_files_unpreserve(struct luo_files *files)
+{
+	struct luo_file *luo_file, *next;
+
+	list_for_each_entry_safe_reverse(luo_file, next, &files->list, list)
+		unpreserve(luo_file);
+
+	kho_block_set_destroy(&files->blocks);
+	luo_files_init(files);
+}
+
+static int freeze(struct luo_file *luo_file)
+{
+	const struct liveupdate_file_ops *ops = luo_file->handler->ops;
+	int err;
+
+	if (!ops->freeze)
+		return 0;
+
+	err = call(luo_file, ops->freeze);
+	if (err)
+		pr_err("file with token %llu of %s cannot be frozen: %d\n",
+		       luo_file->token, luo_file->handler->compatible, err);
+
+	return err;
+}
+
+static void unfreeze(struct luo_file *luo_file)
+{
+	struct liveupdate_file_op_args args = last_args(luo_file);
+
+	if (args.handler->ops->unfreeze)
+		args.handler->ops->unfreeze(&args);
+}
+
+/**
+ * luo_files_freeze - freeze all files of an outgoing session
+ * @files: the files
+ *
+ * Context: The gate is closed.
+ * Return: 0, or the -errno of the first file that cannot be frozen; then those
+ * before it have been unfrozen.
+ */
+int luo_files_freeze(struct luo_files *files)
+{
+	struct luo_file *luo_file;
+	int err;
+
+	list_for_each_entry(luo_file, &files->list, list) {
+		err = freeze(luo_file);
+		if (err)
+			goto err_unfreeze;
+	}
+
+	return 0;
+
+err_unfreeze:
+	list_for_each_entry_continue_reverse(luo_file, &files->list, list)
+		unfreeze(luo_file);
+	return err;
+}
+
+/**
+ * luo_files_unfreeze - take luo_files_freeze() back
+ * @files: the files
+ *
+ * Context: The gate is closed.
+ */
+void luo_files_unfreeze(struct luo_files *files)
+{
+	struct luo_file *luo_file;
+
+	list_for_each_entry_reverse(luo_file, &files->list, list)
+		unfreeze(luo_file);
+}
+
+/**
+ * luo_files_write - tell the next kernel of the files
+ * @files: files of an outgoing session, all of which are frozen
+ * @ser: where to say where they are
+ *
+ * Cannot fail: there is room for all.
+ *
+ * Context: The gate is closed.
+ */
+void luo_files_write(struct luo_files *files, struct luo_session_ser *ser)
+{
+	struct luo_file *luo_file;
+	struct luo_file_ser *entry;
+	struct kho_block_it it;
+
+	kho_block_set_clear(&files->blocks);
+	kho_block_it_init(&it, &files->blocks);
+	list_for_each_entry(luo_file, &files->list, list) {
+		entry = kho_block_it_reserve_entry(&it);
+		strscpy(entry->compatible, luo_file->handler->compatible);
+		entry->data = luo_file->serialized_data;
+		entry->token = luo_file->token;
+	}
+
+	ser->files_pa = kho_block_set_head_pa(&files->blocks);
+	ser->count = files->nr;
+}
+
+static void forget(struct luo_files *files)
+{
+	struct luo_file *luo_file, *next;
+
+	list_for_each_entry_safe(luo_file, next, &files->list, list) {
+		list_del(&luo_file->list);
+		kfree(luo_file);
+	}
+
+	kho_block_set_destroy(&files->blocks);
+	luo_files_init(files);
+}
+
+/**
+ * luo_files_read - learn which files were handed over
+ * @files: what luo_files_init() was called for
+ * @ser: where the previous kernel says they are
+ *
+ * Whether there is a handler for a file, and whether that can make sense of what
+ * was handed over, shows when the file is retrieved.
+ *
+ * Context: Process context; may sleep.
+ * Return: 0; -EBADMSG when the list of files is damaged; -ENOMEM. On failure
+ * there are no files, and the memory of those that were handed over stays
+ * reserved.
+ */
+int luo_files_read(struct luo_files *files, const struct luo_session_ser *ser)
+{
+	const struct luo_file_ser *entry;
+	struct luo_file *luo_file;
+	struct kho_block_it it;
+	int err = -EBADMSG;
+
+	if (kho_block_set_restore(&files->blocks, ser->files_pa))
+		return -EBADMSG;
+
+	if (kho_block_set_nr_entries(&files->blocks) != ser->count)
+		goto err_forget;
+
+	kho_block_it_init(&it, &files->blocks);
+	while ((entry = kho_block_it_read_entry(&it))) {
+		luo_file = kzalloc(sizeof(*luo_file), GFP_KERNEL);
+		if (!luo_file) {
+			err = -ENOMEM;
+			goto err_forget;
+		}
+
+		luo_file->ser = entry;
+		luo_file->token = entry->token;
+		luo_file->serialized_data = entry->data;
+		mutex_init(&luo_file->lock);
+		link_file(files, luo_file);
+		if (rb_find_add(&luo_file->token_node, &files->tokens, token_cmp))
+			goto err_forget;
+	}
+
+	return 0;
+
+err_forget:
+	forget(files);
+	return err;
+}
+
+static int retrieve(struct luo_file *luo_file)
+{
+	int err;
+
+	if (luo_file->retrieve_status < 0)
+		return luo_file->retrieve_status;
+
+	if (!luo_file->handler)
+		luo_file->handler = luo_handler_get(luo_file->ser->compatible);
+	if (!luo_file->handler)
+		return -EOPNOTSUPP;
+
+	err = call(luo_file, luo_file->handler->ops->retrieve);
+	if (!err && WARN_ONCE(IS_ERR_OR_NULL(luo_file->file),
+			      "luo: %s has retrieved no file\n",
+			      luo_file->handler->compatible)) {
+		luo_file->file = NULL;
+		err = -EIO;
+	}
+
+	luo_file->retrieve_status = err ?: 1;
+	return err;
+}
+
+/**
+ * luo_files_retrieve - make a file anew, or find that which was made
+ * @files: files of an incoming session
+ * @token: of the file
+ *
+ * Context: luo_session.lock is held, and may be shared.
+ * Return: the file, with a reference for the caller; or an ERR_PTR() as of
+ * LIVEUPDATE_SESSION_RETRIEVE_FD.
+ */
+struct file *luo_files_retrieve(struct luo_files *files, u64 token)
+{
+	struct luo_file *luo_file = find_file(files, token);
+	int err;
+
+	if (!luo_file)
+		return ERR_PTR(-ENOENT);
+
+	guard(mutex)(&luo_file->lock);
+
+	if (luo_file->retrieve_status != 1) {
+		err = retrieve(luo_file);
+		if (err)
+			return ERR_PTR(err);
+	}
+
+	return get_file(luo_file->file);
+}
+
+/**
+ * luo_files_all_retrieved - whether nothing is lost when a session is finished
+ * @files: files of an incoming session
+ *
+ * Context: luo_session.lock is held alone.
+ * Return: true when user space has had each file.
+ */
+bool luo_files_all_retrieved(const struct luo_files *files)
+{
+	const struct luo_file *luo_file;
+
+	list_for_each_entry(luo_file, &files->list, list) {
+		if (luo_file->retrieve_status != 1)
+			return false;
+	}
+
+	return true;
+}
+
+/* The handlers that are there by now. */
+static bool can_finish(struct luo_file *luo_file)
+{
+	struct liveupdate_file_op_args args;
+
+	if (!luo_file->handler)
+		luo_file->handler = luo_handler_get(luo_file->ser->compatible);
+	if (!luo_file->handler || !luo_file->handler->ops->can_finish)
+		return true;
+
+	args = last_args(luo_file);
+	return args.handler->ops->can_finish(&args);
+}
+
+static void finish(struct luo_file *luo_file)
+{
+	struct liveupdate_file_op_args args = last_args(luo_file);
+
+	if (args.handler) {
+		args.handler->ops->finish(&args);
+		luo_handler_put(args.handler);
+	} else {
+		pr_warn("file with token %llu given up without a handler for %.*s: its memory stays reserved\n",
+			luo_file->token, LUO_COMPATIBLE_LENGTH,
+			luo_file->ser->compatible);
+	}
+
+	if (luo_file->file)
+		fput(luo_file->file);
+}
+
+/**
+ * luo_files_finish - let go of the files of an incoming session
+ * @files: the files
+ *
+ * Context: luo_session.lock is held alone.
+ * Return: 0, and then there are no files any more; -EBUSY when one is not ready
+ * for this.
+ */
+int luo_files_finish(struct luo_files *files)
+{
+	struct luo_file *luo_file;
+
+	list_for_each_entry(luo_file, &files->list, list) {
+		if (!can_finish(luo_file))
+			return -EBUSY;
+	}
+
+	list_for_each_entry_reverse(luo_file, &files->list, list)
+		finish(luo_file);
+
+	forget(files);
+	return 0;
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the files of the Live Update Orchestrator share among each other.
+ */
+#ifndef _LUO_INTERNAL_H
+#define _LUO_INTERNAL_H
+
+#include <linux/kho_block.h>
+#include <linux/list.h>
+#include <linux/liveupdate.h>
+#include <linux/mutex.h>
+#include <linux/rbtree.h>
+#include <linux/rwsem.h>
+
+/**
+ * DOC: Locks of LUO
+ *
+ * From the outermost to the innermost:
+ *
+ * 1. The gate, luo_gate_enter() and luo_gate_close(). Whatever changes an
+ *    outgoing session goes through it, and shares it with others. The reboot
+ *    takes it for itself, so that it freezes sessions that nobody changes, and
+ *    when that has succeeded the gate stays closed: then who comes gets -EBUSY
+ *    instead of waiting for a kernel that does not return.
+ * 2. luo_session.lock: the files of one session. It is shared by those who
+ *    retrieve files, and held alone to add files and to finish.
+ * 3. luo_file.lock, of a file of an incoming session: it is retrieved once.
+ * 4. The lock of the list of sessions, one for outgoing and one for incoming
+ *    ones; the lock of the handlers; and that of the ids of preserved files. None
+ *    of these is taken while another one of them is held.
+ *
+ * Operations of file handlers are called under 1 and 2, or 2 and 3. To freeze, 1
+ * is held alone and no other. can_preserve and get_id are called under 2, the
+ * first of them under the lock of the handlers as well. So a handler can take
+ * any lock of its own, the locks of inodes and of mm included, but must neither
+ * register handlers nor change sessions while it holds one.
+ *
+ * The last reference to a session may be dropped anywhere, but its release always
+ * runs without any lock.
+ */
+
+struct luo_session;
+
+/**
+ * struct luo_files - the files of a session
+ * @list: in the order in which they were preserved
+ * @tokens: the same, by their tokens
+ * @nr: how many they are
+ * @blocks: how they cross kernels. Of an outgoing session there is room for all of
+ *	    them; of an incoming one this is what the previous kernel wrote
+ */
+struct luo_files {
+	struct list_head list;
+	struct rb_root tokens;
+	unsigned long nr;
+	struct kho_block_set blocks;
+};
+
+/**
+ * struct luo_session - a session
+ * @name: its name, with a NUL at its end
+ * @node: in the list of sessions, by its name
+ * @list: in the list of sessions
+ * @lock: protects @files and @finished
+ * @files: its files
+ * @incoming: it was handed over to this kernel
+ * @claimed: somebody has retrieved it; under the lock of the list
+ * @finished: it is in no list any more
+ * @damaged: -errno when it is incoming and its files cannot be known
+ */
+struct luo_session {
+	char name[LUO_SESSION_NAME_LENGTH];
+	struct rb_node node;
+	struct list_head list;
+	struct rw_semaphore lock;	/* of files and finished */
+	struct luo_files files;
+	bool incoming;
+	bool claimed;
+	bool finished;
+	int damaged;
+};
+
+/* luo_core.c */
+int luo_gate_enter(void);
+void luo_gate_leave(void);
+bool luo_gate_enter_or_closed(void);
+
+/* luo_device.c */
+int luo_device_init(void);
+
+/* luo_session.c */
+int luo_sessions_init(u64 *sessions_pa);
+void luo_sessions_exit(void);
+void luo_sessions_take_over(u64 sessions_pa);
+struct file *luo_session_create(const u8 *name);
+struct file *luo_session_retrieve(const u8 *name);
+int luo_sessions_freeze(void);
+
+/* luo_file.c */
+unsigned long luo_nr_preserved_files(void);
+void luo_files_init(struct luo_files *files);
+int luo_files_begin(struct luo_files *files);
+int luo_files_add(struct luo_files *files, int fd, u64 token);
+void luo_files_unpreserve(struct luo_files *files);
+int luo_files_freeze(struct luo_files *files);
+void luo_files_unfreeze(struct luo_files *files);
+void luo_files_write(struct luo_files *files, struct luo_session_ser *ser);
+int luo_files_read(struct luo_files *files, const struct luo_session_ser *ser);
+struct file *luo_files_retrieve(struct luo_files *files, u64 token);
+bool luo_files_all_retrieved(const struct luo_files *files);
+int luo_files_finish(struct luo_files *files);
+
+/* luo_handler.c */
+struct liveupdate_file_handler *luo_handler_get_for_file(struct file *file);
+struct liveupdate_file_handler *luo_handler_get(const char *compatible);
+void luo_handler_put(struct liveupdate_file_handler *handler);
+
+#endif /* _LUO_INTERNAL_H */

@@ -1,0 +1,518 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Sessions: named sets of files that are handed over together.
+ *
+ * An outgoing session lives as long as its struct file, an incoming one until it
+ * is finished, whoever has it.
+ */
+
+#define pr_fmt(fmt) "luo: " fmt
+
+#include <linux/anon_inodes.h>
+#include <linux/cleanup.h>
+#include <linux/err.h>
+#include <linux/fs.h>
+#include <linux/kho_block.h>
+#include <linux/mutex.h>
+#include <linux/rbtree.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "luo_internal.h"
+#include "luo_ioctl.h"
+
+/**
+ * struct luo_sessions - a list of sessions
+ * @lock: protects all of it, and luo_session.claimed of those in it
+ * @list: in the order in which they were created
+ * @names: the same, by their names
+ * @nr: how many they are
+ * @blocks: outgoing: room for all of them
+ */
+struct luo_sessions {
+	struct mutex lock;	/* of the list */
+	struct list_head list;
+	struct rb_root names;
+	unsigned long nr;
+	struct kho_block_set blocks;
+};
+
+#define LUO_SESSIONS(name) {				\
+	.lock = __MUTEX_INITIALIZER(name.lock),		\
+	.list = LIST_HEAD_INIT(name.list),		\
+	.names = RB_ROOT,				\
+}
+
+static struct luo_sessions outgoing = LUO_SESSIONS(outgoing);
+static struct luo_sessions incoming = LUO_SESSIONS(incoming);
+
+static int name_cmp(struct rb_node *node, const struct rb_node *other)
+{
+	return strcmp(rb_entry(node, struct luo_session, node)->name,
+		      rb_entry(other, struct luo_session, node)->name);
+}
+
+static int key_cmp(const void *name, const struct rb_node *node)
+{
+	return strcmp(name, rb_entry(node, struct luo_session, node)->name);
+}
+
+static struct luo_session *find_session(struct luo_sessions *sessions,
+					const u8 *name)
+{
+	struct rb_node *node = rb_find(name, &sessions->names, key_cmp);
+
+	return node ? rb_entry(node, struct luo_session, node) : NULL;
+}
+
+static bool name_valid(const u8 *name)
+{
+	return name[0] && memchr(name, '\0', LUO_SESSION_NAME_LENGTH);
+}
+
+static struct luo_session *alloc_session(const u8 *name)
+{
+	struct luo_session *session;
+
+	session = kzalloc(sizeof(*session), GFP_KERNEL_ACCOUNT);
+	if (!session)
+		return NULL;
+
+	strscpy(session->name, name);
+	init_rwsem(&session->lock);
+	luo_files_init(&session->files);
+	return session;
+}
+
+/* False when there is one with this name. */
+static bool link_session(struct luo_sessions *sessions,
+			 struct luo_session *session)
+{
+	if (rb_find_add(&session->node, &sessions->names, name_cmp))
+		return false;
+
+	list_add_tail(&session->list, &sessions->list);
+	sessions->nr++;
+	return true;
+}
+
+static void unlink_session(struct luo_sessions *sessions,
+			   struct luo_session *session)
+{
+	rb_erase(&session->node, &sessions->names);
+	list_del(&session->list);
+	sessions->nr--;
+}
+
+/*
+ * Always a block, even without sessions: there are readers that want the head of
+ * a chain to be one.
+ */
+static unsigned long room_for(unsigned long nr)
+{
+	return max(nr, 1UL);
+}
+
+static int add_outgoing(struct luo_session *session)
+{
+	int err;
+
+	guard(mutex)(&outgoing.lock);
+
+	if (find_session(&outgoing, session->name))
+		return -EEXIST;
+
+	err = kho_block_set_grow(&outgoing.blocks, outgoing.nr + 1);
+	if (err)
+		return err;
+
+	link_session(&outgoing, session);
+	return 0;
+}
+
+static void del_outgoing(struct luo_session *session)
+{
+	guard(mutex)(&outgoing.lock);
+
+	unlink_session(&outgoing, session);
+	kho_block_set_shrink(&outgoing.blocks, room_for(outgoing.nr));
+}
+
+/* Nobody knows the session any more. */
+static void release_outgoing(struct luo_session *session)
+{
+	/* What the next kernel has been told of must not be taken back. */
+	if (!luo_gate_enter_or_closed())
+		return;
+
+	del_outgoing(session);
+	luo_files_unpreserve(&session->files);
+	luo_gate_leave();
+	kfree(session);
+}
+
+static int finish(struct luo_session *session)
+{
+	int err;
+
+	if (session->finished)
+		return -EINVAL;
+
+	err = luo_files_finish(&session->files);
+	if (err)
+		return err;
+
+	session->finished = true;
+	guard(mutex)(&incoming.lock);
+	unlink_session(&incoming, session);
+	return 0;
+}
+
+/*
+ * Nobody has the session any more. Who forgot to finish it, but has had all of its
+ * files, does not need it. Who died before that may have a successor.
+ */
+static bool finish_or_give_back(struct luo_session *session)
+{
+	guard(rwsem_write)(&session->lock);
+
+	if (!session->finished && luo_files_all_retrieved(&session->files))
+		finish(session);
+	if (session->finished)
+		return true;
+
+	guard(mutex)(&incoming.lock);
+	session->claimed = false;
+	return false;
+}
+
+static void release_incoming(struct luo_session *session)
+{
+	if (finish_or_give_back(session))
+		kfree(session);
+}
+
+static int luo_session_release(struct inode *inode, struct file *file)
+{
+	struct luo_session *session = file->private_data;
+
+	if (session->incoming)
+		release_incoming(session);
+	else
+		release_outgoing(session);
+
+	return 0;
+}
+
+static int preserve_fd(struct file *file, union luo_ioctl_arg *arg)
+{
+	struct luo_session *session = file->private_data;
+	int err;
+
+	if (session->incoming)
+		return -EINVAL;
+
+	err = luo_gate_enter();
+	if (err)
+		return err;
+
+	scoped_guard(rwsem_write, &session->lock)
+		err = luo_files_add(&session->files, arg->preserve_fd.fd,
+				    arg->preserve_fd.token);
+	luo_gate_leave();
+	return err;
+}
+
+static struct file *retrieve_fd(struct file *file, union luo_ioctl_arg *arg)
+{
+	struct luo_session *session = file->private_data;
+
+	if (!session->incoming)
+		return ERR_PTR(-EINVAL);
+
+	guard(rwsem_read)(&session->lock);
+
+	if (session->finished)
+		return ERR_PTR(-EINVAL);
+
+	return luo_files_retrieve(&session->files, arg->retrieve_fd.token);
+}
+
+static int finish_session(struct file *file, union luo_ioctl_arg *arg)
+{
+	struct luo_session *session = file->private_data;
+
+	if (!session->incoming || arg->finish.reserved)
+		return -EINVAL;
+
+	guard(rwsem_write)(&session->lock);
+
+	return finish(session);
+}
+
+static int get_name(struct file *file, union luo_ioctl_arg *arg)
+{
+	struct luo_session *session = file->private_data;
+
+	if (arg->get_name.reserved)
+		return -EINVAL;
+
+	strscpy_pad(arg->get_name.name, session->name);
+	return 0;
+}
+
+static const struct luo_ioctl session_ioctls[] = {
+	LUO_IOCTL(LIVEUPDATE_SESSION_PRESERVE_FD, preserve_fd, token, preserve_fd),
+	LUO_IOCTL_FD(LIVEUPDATE_SESSION_RETRIEVE_FD, retrieve_fd, token, retrieve_fd),
+	LUO_IOCTL(LIVEUPDATE_SESSION_FINISH, finish, reserved, finish_session),
+	LUO_IOCTL(LIVEUPDATE_SESSION_GET_NAME, get_name, name, get_name),
+};
+
+static long luo_session_ioctl(struct file *file, unsigned int cmd,
+			      unsigned long arg)
+{
+	return luo_ioctl(file, cmd, arg, session_ioctls,
+			 ARRAY_SIZE(session_ioctls));
+}
+
+static const struct file_operations luo_session_fops = {
+	.owner = THIS_MODULE,
+	.release = luo_session_release,
+	.unlocked_ioctl = luo_session_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+};
+
+#define FILE_PREFIX	"[luo_session] "
+
+/* What /proc can show, less what it puts before it, with a NUL. */
+#define FILE_NAME_SIZE	(64 - (sizeof("anon_inode:") - 1))
+
+static struct file *session_file(struct luo_session *session)
+{
+	char name[FILE_NAME_SIZE];
+
+	snprintf(name, sizeof(name), FILE_PREFIX "%.*s",
+		 (int)(sizeof(name) - sizeof(FILE_PREFIX)), session->name);
+	return anon_inode_getfile(name, &luo_session_fops, session, O_RDWR);
+}
+
+static struct file *create(const u8 *name)
+{
+	struct luo_session *session = alloc_session(name);
+	struct file *file;
+	int err;
+
+	if (!session)
+		return ERR_PTR(-ENOMEM);
+
+	err = luo_files_begin(&session->files);
+	if (err)
+		goto err_free;
+
+	err = add_outgoing(session);
+	if (err)
+		goto err_files;
+
+	/* From here on the session goes with its file. */
+	file = session_file(session);
+	if (!IS_ERR(file))
+		return file;
+
+	err = PTR_ERR(file);
+	del_outgoing(session);
+err_files:
+	luo_files_unpreserve(&session->files);
+err_free:
+	kfree(session);
+	return ERR_PTR(err);
+}
+
+/**
+ * luo_session_create - begin an outgoing session
+ * @name: its name, LUO_SESSION_NAME_LENGTH bytes from user space
+ *
+ * Context: Process context; may sleep.
+ * Return: the file that stands for it; or an ERR_PTR() as of
+ * LIVEUPDATE_IOCTL_CREATE_SESSION.
+ */
+struct file *luo_session_create(const u8 *name)
+{
+	struct file *file;
+	int err;
+
+	if (!name_valid(name))
+		return ERR_PTR(-EINVAL);
+
+	err = luo_gate_enter();
+	if (err)
+		return ERR_PTR(err);
+
+	file = create(name);
+	luo_gate_leave();
+	return file;
+}
+
+/**
+ * luo_session_retrieve - get an incoming session
+ * @name: its name, LUO_SESSION_NAME_LENGTH bytes from user space
+ *
+ * Context: Process context; may sleep.
+ * Return: the file that stands for it; or an ERR_PTR() as of
+ * LIVEUPDATE_IOCTL_RETRIEVE_SESSION.
+ */
+struct file *luo_session_retrieve(const u8 *name)
+{
+	struct luo_session *session;
+	struct file *file;
+
+	if (!name_valid(name))
+		return ERR_PTR(-EINVAL);
+
+	guard(mutex)(&incoming.lock);
+
+	session = find_session(&incoming, name);
+	if (!session)
+		return ERR_PTR(-ENOENT);
+	if (session->claimed)
+		return ERR_PTR(-EINVAL);
+	if (session->damaged)
+		return ERR_PTR(session->damaged);
+
+	file = session_file(session);
+	if (!IS_ERR(file))
+		session->claimed = true;
+
+	return file;
+}
+
+static void unfreeze_before(struct luo_session *session)
+{
+	list_for_each_entry_continue_reverse(session, &outgoing.list, list)
+		luo_files_unfreeze(&session->files);
+}
+
+static void write_sessions(void)
+{
+	struct luo_session_ser *entry;
+	struct luo_session *session;
+	struct kho_block_it it;
+
+	kho_block_set_clear(&outgoing.blocks);
+	kho_block_it_init(&it, &outgoing.blocks);
+	list_for_each_entry(session, &outgoing.list, list) {
+		entry = kho_block_it_reserve_entry(&it);
+		strscpy(entry->name, session->name);
+		luo_files_write(&session->files, entry);
+	}
+}
+
+/**
+ * luo_sessions_freeze - have all outgoing sessions ready for the next kernel
+ *
+ * First all files are frozen, which may fail, and then all is written down, which
+ * cannot.
+ *
+ * Context: The gate is closed.
+ * Return: 0, or the -errno of the first file that cannot be frozen; then nothing
+ * has changed.
+ */
+int luo_sessions_freeze(void)
+{
+	struct luo_session *session;
+	int err;
+
+	list_for_each_entry(session, &outgoing.list, list) {
+		err = luo_files_freeze(&session->files);
+		if (err) {
+			unfreeze_before(session);
+			return err;
+		}
+	}
+
+	write_sessions();
+	return 0;
+}
+
+/**
+ * luo_sessions_init - make the list of outgoing sessions
+ * @sessions_pa: set to where the next kernel will find it
+ *
+ * Return: 0, -ENOMEM.
+ */
+int __init luo_sessions_init(u64 *sessions_pa)
+{
+	int err;
+
+	kho_block_set_init(&outgoing.blocks, sizeof(struct luo_session_ser));
+	err = kho_block_set_grow(&outgoing.blocks, room_for(0));
+	*sessions_pa = kho_block_set_head_pa(&outgoing.blocks);
+	return err;
+}
+
+/**
+ * luo_sessions_exit - take luo_sessions_init() back
+ */
+void __init luo_sessions_exit(void)
+{
+	kho_block_set_destroy(&outgoing.blocks);
+}
+
+static void __init take_over(const struct luo_session_ser *ser)
+{
+	struct luo_session *session;
+
+	if (!name_valid(ser->name)) {
+		pr_warn("session without a valid name ignored: its memory stays reserved\n");
+		return;
+	}
+
+	session = alloc_session(ser->name);
+	if (!session) {
+		pr_warn("no memory for session %s: its memory stays reserved\n",
+			ser->name);
+		return;
+	}
+
+	session->incoming = true;
+	if (!link_session(&incoming, session)) {
+		pr_warn("second session %s ignored: its memory stays reserved\n",
+			ser->name);
+		kfree(session);
+		return;
+	}
+
+	session->damaged = luo_files_read(&session->files, ser);
+	if (session->damaged)
+		pr_warn("session %s cannot be retrieved: list of %llu files at %#llx: %d\n",
+			ser->name, ser->count, ser->files_pa, session->damaged);
+}
+
+/**
+ * luo_sessions_take_over - learn which sessions were handed over
+ * @sessions_pa: where the previous kernel says they are
+ *
+ * What is damaged is left out, and said.
+ */
+void __init luo_sessions_take_over(u64 sessions_pa)
+{
+	const struct luo_session_ser *ser;
+	struct kho_block_set blocks;
+	struct kho_block_it it;
+
+	kho_block_set_init(&blocks, sizeof(*ser));
+	if (kho_block_set_restore(&blocks, sessions_pa)) {
+		pr_warn("list of sessions at %#llx is damaged: no session can be retrieved\n",
+			sessions_pa);
+		return;
+	}
+
+	mutex_lock(&incoming.lock);
+	kho_block_it_init(&it, &blocks);
+	while ((ser = kho_block_it_read_entry(&it)))
+		take_over(ser);
+	mutex_unlock(&incoming.lock);
+
+	if (incoming.nr)
+		pr_info("took over %lu sessions\n", incoming.nr);
+	kho_block_set_destroy(&blocks);
+}
