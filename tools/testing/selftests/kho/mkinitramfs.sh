@@ -1,15 +1,24 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# mkinitramfs.sh OUTPUT TESTS KERNEL...
+# mkinitramfs.sh [-b PROGRAM]... OUTPUT TESTS KERNEL...
 #
 # Make the initramfs of the guests: busybox, kexec with the libraries that it
-# needs, the tests in the directory TESTS, and the kernels that they kexec, by
-# their file names. It is not compressed: it is read more often than written.
+# needs, PROGRAMs that need none, the tests in the directory TESTS, and the kernels
+# that they kexec, by their file names. It is not compressed: it is read more often
+# than written.
 
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
+programs=()
+while getopts b: opt; do
+	case $opt in
+	b) programs+=("$OPTARG") ;;
+	*) exit 1 ;;
+	esac
+done
+shift $((OPTIND - 1))
 out=$(realpath -m "$1")
 tests=$2
 shift 2
@@ -37,6 +46,8 @@ ldd "$kexec" | grep -o '/[^ ]*' | while read -r lib; do
 	mkdir -p "$root$(dirname "$lib")"
 	cp -L "$lib" "$root$lib"
 done
+
+[ ${#programs[@]} = 0 ] || cp "${programs[@]}" "$root/usr/bin/"
 
 cp "$here/guest/init" "$root/init"
 cp "$here"/guest/*.sh "$root/kho/"

@@ -1,12 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# vmtest.sh [-k KERNEL] [-K NAME=KERNEL]... [-o DIRECTORY] [-j JOBS] [-d TESTS] [TEST...]
+# vmtest.sh [-k KERNEL] [-K NAME=KERNEL]... [-b PROGRAM]... [-o DIRECTORY] [-j JOBS]
+#	[-d TESTS] [TEST...]
 #
 # Run the tests of Kexec HandOver in QEMU, with KVM where it works, and report
 # as KTAP. KERNEL is a bzImage built with the options in config and
 # config.x86_64; by default that of the kernel tree this is in. Some tests kexec
-# to and from another kernel, which -K makes known by the NAME they call it by.
+# to and from another kernel, which -K makes known by the NAME they call it by, and
+# some need programs of their own, statically linked, which -b puts into the guest.
 # The consoles of the guests are left in DIRECTORY, by default a temporary one.
 # JOBS tests run at the same time. The environment has KHO_TIMEOUT, for slow
 # kernels, and KHO_APPEND, kernel parameters for all tests.
@@ -42,11 +44,13 @@ out=
 jobs=1
 tests_from=tests
 declare -A others=()
+programs=()
 
-while getopts k:K:o:j:d:h opt; do
+while getopts k:K:b:o:j:d:h opt; do
 	case $opt in
 	k) kernel=$OPTARG ;;
 	K) others[${OPTARG%%=*}]=${OPTARG#*=} ;;
+	b) programs+=(-b "$OPTARG") ;;
 	o) out=$OPTARG ;;
 	j) jobs=$OPTARG ;;
 	d) tests_from=$OPTARG ;;
@@ -75,7 +79,7 @@ for name in "${!others[@]}"; do
 	cp "${others[$name]}" "$out/$name"
 	images+=("$out/$name")
 done
-"$here/mkinitramfs.sh" "$out/initramfs.cpio" "$here/$tests_from" "${images[@]}" ||
+"$here/mkinitramfs.sh" "${programs[@]}" "$out/initramfs.cpio" "$here/$tests_from" "${images[@]}" ||
 	skip_all "no initramfs, see above"
 
 # A device node is no proof of KVM: see whether a kernel gets anywhere with it.

@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Sessions across a kexec.
+ *
+ *	luo_handover keep [NAME NR]...	make sessions with NR test files, and keep
+ *					them in the background
+ *	luo_handover keep-many NR	the same, NR sessions with a file each
+ *	luo_handover again NAME NR	retrieve this session and make one of the
+ *					same name and files for the next kernel
+ *	luo_handover after TEST		after the kexec: one of the tests below, of
+ *					the session with the same name
+ *
+ * Prints "ok WHAT" and "not ok WHAT".
+ */
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include "luo.h"
+
+static int device;
+static int failed;
+
+#define check(what) do {						\
+	if (what) {							\
+		printf("ok %s: %s\n", test, #what);			\
+	} else {							\
+		printf("not ok %s, line %d: %s\n", test, __LINE__, #what);\
+		failed = 1;						\
+	}								\
+} while (0)
+
+static __u64 token_of(int i)
+{
+	return i * 0x9e3779b97f4a7c15ULL;
+}
+
+static void die(const char *what)
+{
+	printf("not ok %s: %m\n", what);
+	exit(1);
+}
+
+static int make_session(const char *name, int nr)
+{
+	int session = luo_create(device, name);
+	int file, i, err;
+
+	if (session < 0) {
+		errno = -session;
+		die(name);
+	}
+
+	for (i = 0; i < nr; i++) {
+		file = luo_test_file(name, token_of(i));
+		if (file < 0)
+			die(TEST_DEVICE);
+		err = luo_preserve_fd(session, file, token_of(i));
+		if (err) {
+			errno = -err;
+			die("preserve");
+		}
+		close(file);
+	}
+
+	return session;
+}
+
+/* The sessions live on in a process of their own. */
+static void keep_running(void)
+{
+	fflush(stdout);
+	if (fork())
+		_exit(0);
+
+	close(device);
+	setsid();
+	close(0);
+	close(1);
+	close(2);
+	while (1)
+		pause();
+}
+
+/* Files of a session that are there and have their content, from @first on. */
+static int nr_back(int session, const char *name, int first, int nr)
+{
+	int i, file, good = 0;
+
+	for (i = first; i < nr; i++) {
+		file = luo_retrieve_fd(session, token_of(i));
+		good += file >= 0 && luo_is_test_file(file, name, token_of(i));
+		close(file);
+	}
+
+	return good;
+}
+
+static void all(const char *test)
+{
+	char name[64];
+	int session = luo_retrieve(device, test);
+	int file, same;
+
+	check(session >= 0);
+	check(luo_retrieve(device, test) == -EINVAL);
+	check(!luo_get_name(session, name) && !strcmp(name, test));
+	check(luo_preserve_fd(session, luo_test_file("x", 1), 4711) == -EINVAL);
+	check(luo_retrieve_fd(session, 4711) == -ENOENT);
+
+	/* The last one first; and again, which is the same open file. */
+	file = luo_retrieve_fd(session, token_of(199));
+	check(luo_is_test_file(file, test, token_of(199)));
+	check(fcntl(file, F_GETFD) == FD_CLOEXEC);
+	same = luo_retrieve_fd(session, token_of(199));
+	check(same >= 0 && same != file);
+	check(lseek(file, 77, SEEK_SET) == 77 && lseek(same, 0, SEEK_CUR) == 77);
+	check(nr_back(session, test, 0, 199) == 199);
+
+	check(luo_finish(session) == 0);
+	check(luo_is_test_file(file, test, token_of(199)));
+	check(luo_finish(session) == -EINVAL);
+	check(luo_retrieve_fd(session, token_of(1)) == -EINVAL);
+	check(!luo_get_name(session, name) && !strcmp(name, test));
+	check(luo_retrieve(device, test) == -ENOENT);
+	close(session);
+	check(luo_retrieve(device, test) == -ENOENT);
+
+	/* What was retrieved can be preserved anew. */
+	session = luo_create(device, test);
+	check(session >= 0);
+	check(luo_preserve_fd(session, file, 1) == 0);
+	check(luo_preserve_fd(session, same, 2) == -EBUSY);
+	close(session);
+}
+
+#define NR_THREADS	8
+#define PER_THREAD	50
+
+static int thread_session, thread_good;
+
+static void *retrieve_some(void *arg)
+{
+	long first = (long)arg * PER_THREAD;
+	int good, one;
+
+	good = nr_back(thread_session, "threads", first, first + PER_THREAD);
+	one = nr_back(thread_session, "threads", 0, 1);
+	__sync_fetch_and_add(&thread_good, good + one);
+	return NULL;
+}
+
+static void several_threads(const char *test)
+{
+	long before = nr_calls("retrieve");
+	pthread_t threads[NR_THREADS];
+	long i;
+
+	thread_session = luo_retrieve(device, test);
+	check(thread_session >= 0);
+	for (i = 0; i < NR_THREADS; i++)
+		pthread_create(&threads[i], NULL, retrieve_some, (void *)i);
+	for (i = 0; i < NR_THREADS; i++)
+		pthread_join(threads[i], NULL);
+	check(thread_good == NR_THREADS * (PER_THREAD + 1));
+	/* Each was made only once. */
+	check(nr_calls("retrieve") - before == NR_THREADS * PER_THREAD);
+	check(luo_finish(thread_session) == 0);
+}
+
+static void half(const char *test)
+{
+	int session = luo_retrieve(device, test);
+	long before = nr_calls("finish");
+
+	check(session >= 0);
+	check(nr_back(session, test, 0, 50) == 50);
+	check(luo_finish(session) == 0);
+	check(nr_calls("finish") - before == 100);
+	check(luo_retrieve_fd(session, token_of(60)) == -EINVAL);
+}
+
+static void given_back(const char *test)
+{
+	int session = luo_retrieve(device, test), status;
+	long before = nr_calls("finish");
+	pid_t pid;
+
+	check(session >= 0);
+	check(nr_back(session, test, 0, 3) == 3);
+	close(session);
+	check(nr_calls("finish") == before);
+
+	/* Also when that was because somebody died. */
+	pid = fork();
+	if (!pid) {
+		luo_retrieve(device, test);
+		raise(SIGKILL);
+	}
+	waitpid(pid, &status, 0);
+
+	session = luo_retrieve(device, test);
+	check(session >= 0);
+	check(nr_back(session, test, 0, 10) == 10);
+
+	/* It has served, even if nobody has said so. */
+	close(session);
+	check(nr_calls("finish") - before == 10);
+	check(luo_retrieve(device, test) == -ENOENT);
+}
+
+static void cannot_finish(const char *test)
+{
+	int session = luo_retrieve(device, test);
+
+	check(session >= 0);
+	write_number(TEST_DIR "cannot_finish", 1);
+	check(luo_finish(session) == -EBUSY);
+	check(nr_back(session, test, 0, 10) == 10);
+
+	/* Nor by closing it. */
+	close(session);
+	session = luo_retrieve(device, test);
+	check(session >= 0);
+	check(luo_finish(session) == -EBUSY);
+	check(nr_back(session, test, 0, 10) == 10);
+	write_number(TEST_DIR "cannot_finish", 0);
+	check(luo_finish(session) == 0);
+}
+
+static void fails(const char *test)
+{
+	int session = luo_retrieve(device, test);
+
+	check(session >= 0);
+	write_number(TEST_DIR "fail_retrieve", 1);
+	check(luo_retrieve_fd(session, token_of(4)) == -EIO);
+	/* That was its only chance. */
+	check(luo_retrieve_fd(session, token_of(4)) == -EIO);
+	check(nr_back(session, test, 0, 10) == 9);
+	check(luo_finish(session) == 0);
+}
+
+static void no_handler(const char *test)
+{
+	int session = luo_retrieve(device, test);
+
+	check(session >= 0);
+	check(write_number(TEST_DIR "registered", 0) == 0);
+	check(luo_retrieve_fd(session, token_of(4)) == -EOPNOTSUPP);
+	check(luo_retrieve_fd(session, 4711) == -ENOENT);
+	check(write_number(TEST_DIR "registered", 1) == 0);
+	check(nr_back(session, test, 0, 10) == 10);
+	check(write_number(TEST_DIR "registered", 0) == -EBUSY);
+	check(luo_finish(session) == 0);
+	check(write_number(TEST_DIR "registered", 0) == 0);
+	check(write_number(TEST_DIR "registered", 1) == 0);
+}
+
+/* Its memory cannot be freed, but nothing else suffers. */
+static void lost(const char *test)
+{
+	int session = luo_retrieve(device, test);
+
+	check(session >= 0);
+	check(write_number(TEST_DIR "registered", 0) == 0);
+	check(luo_finish(session) == 0);
+	check(write_number(TEST_DIR "registered", 1) == 0);
+	check(luo_retrieve(device, test) == -ENOENT);
+}
+
+static void empty(const char *test)
+{
+	int session = luo_retrieve(device, test);
+
+	check(session >= 0);
+	check(luo_retrieve_fd(session, 0) == -ENOENT);
+	check(luo_finish(session) == 0);
+}
+
+static void many(const char *test)
+{
+	char name[64];
+	int i, session, good = 0;
+
+	for (i = 0; i < 1000; i++) {
+		sprintf(name, "many %d", i);
+		session = luo_retrieve(device, name);
+		good += session >= 0 && nr_back(session, name, 0, 1) == 1 &&
+			!luo_finish(session);
+		close(session);
+	}
+	check(good == 1000);
+}
+
+static void large(const char *test)
+{
+	int session = luo_retrieve(device, test);
+
+	check(session >= 0);
+	check(nr_back(session, test, 0, 10000) == 10000);
+	check(luo_finish(session) == 0);
+}
+
+static const struct {
+	const char *name;
+	void (*run)(const char *test);
+} tests[] = {
+	{ "all", all },
+	{ "threads", several_threads },
+	{ "half", half },
+	{ "given back", given_back },
+	{ "cannot finish", cannot_finish },
+	{ "fails", fails },
+	{ "no handler", no_handler },
+	{ "lost", lost },
+	{ "empty", empty },
+	{ "many", many },
+	{ "large", large },
+};
+
+static void run(const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
+		if (!strcmp(tests[i].name, name)) {
+			tests[i].run(name);
+			return;
+		}
+	}
+
+	die(name);
+}
+
+static void again(const char *name, int nr)
+{
+	int session = luo_retrieve(device, name);
+	int next = luo_create(device, name);
+	int i, file, good = 0;
+
+	for (i = 0; i < nr; i++) {
+		file = luo_retrieve_fd(session, token_of(i));
+		good += luo_is_test_file(file, name, token_of(i)) &&
+			!luo_preserve_fd(next, file, token_of(i));
+		close(file);
+	}
+	printf("%s all files of %s are handed on\n",
+	       good == nr && !luo_finish(session) ? "ok" : "not ok", name);
+}
+
+int main(int argc, char **argv)
+{
+	struct rlimit limit = { 20000, 20000 };
+	char name[64];
+	int i;
+
+	setrlimit(RLIMIT_NOFILE, &limit);
+	device = open(DEVICE, O_RDWR | O_CLOEXEC);
+	if (device < 0)
+		die(DEVICE);
+
+	if (argc == 3 && !strcmp(argv[1], "after")) {
+		run(argv[2]);
+	} else if (argc == 4 && !strcmp(argv[1], "again")) {
+		again(argv[2], atoi(argv[3]));
+		keep_running();
+	} else if (argc >= 2 && !strcmp(argv[1], "keep")) {
+		for (i = 2; i + 1 < argc; i += 2)
+			make_session(argv[i], atoi(argv[i + 1]));
+		printf("ok sessions are kept\n");
+		keep_running();
+	} else if (argc == 3 && !strcmp(argv[1], "keep-many")) {
+		for (i = 0; i < atoi(argv[2]); i++) {
+			sprintf(name, "many %d", i);
+			make_session(name, 1);
+		}
+		printf("ok sessions are kept\n");
+		keep_running();
+	} else {
+		die("usage");
+	}
+
+	return failed;
+}

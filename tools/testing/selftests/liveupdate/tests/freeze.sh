@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# The reboot fails when a file cannot be frozen or the image carries no handover, and
+# nothing is lost by that.
+
+STAGES=2
+APPEND="liveupdate=on"
+TIMEOUT=${KHO_TIMEOUT:-300}
+
+TEST=/sys/kernel/debug/luo_test
+
+stage1()
+{
+	local preserved
+	run keep one 100 two 100 three 100
+	preserved=$(counter out/preserved_pages)
+
+	check "an image without a handover is loaded" kexec -c -l /boot/bzImage \
+		--initrd=/sys/firmware/initrd --command-line="$(next_cmdline 2)"
+	refused "busy"
+	check "and says why" log "luo: kexec refused: the image carries no handover, and 300 files are preserved"
+	check_eq "nothing was frozen for it" 0 "$(calls freeze)"
+
+	load_next 2
+	for nr in 1 101 150 300; do
+		echo $nr > $TEST/fail_freeze
+		refused "temporarily unavailable"
+	done
+	check "and says why" log "luo: file with token .* of luo-test-v1 cannot be frozen: -11"
+	check_eq "the files before that one were frozen" $((100 + 149 + 299)) "$(calls freeze)"
+	check_eq "and unfrozen" $((100 + 149 + 299)) "$(calls unfreeze)"
+	check_eq "no operation came when it should not" 0 "$(cat $TEST/errors)"
+	check_eq "all is preserved as before" "$preserved" "$(counter out/preserved_pages)"
+
+	# Sessions can go, come, and grow again.
+	run keep four 50
+	boot_next
+}
+
+stage2()
+{
+	local session
+	check "all sessions were taken over" log "luo: took over 4 sessions"
+	for session in one two three; do
+		run again $session 100
+	done
+	run again four 50
+	check_eq "all memory is back" 0 "$(counter in/unclaimed_pages)"
+}
+
+# refused WHY: try to kexec, which must not happen
+refused()
+{
+	check "the kexec fails" eval '! kexec -e -x 2> /tmp/why'
+	check "with an errno that says $1" grep -qi "$1" /tmp/why
+}
+
+calls()
+{
+	sed -n "s/^$1 //p" $TEST/calls
+}
+
+run()
+{
+	luo_handover "$@" > /tmp/said 2>&1
+	check_eq "luo_handover $*" 0 $?
+	while read -r line; do
+		case $line in
+		"ok "* | "not ok "*) say "$line" ;;
+		*) say "note $line" ;;
+		esac
+	done < /tmp/said
+}

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Whatever the ioctls do on one kernel.
+
+APPEND="liveupdate=on"
+TIMEOUT=${KHO_TIMEOUT:-300}
+
+stage1()
+{
+	harness luo_ioctl
+}
+
+# harness PROGRAM: run a program of tests, and report what each of them says
+harness()
+{
+	"$1" > /tmp/harness 2>&1
+	check_eq "$1 passes" 0 $?
+	sed -n 's/^\(ok\|not ok\) [0-9]* \(.*\)/\1 \2/p' /tmp/harness |
+		while read -r line; do
+			say "$line"
+		done
+	grep '^# [^ ]*:[0-9]*:' /tmp/harness | say_lines note
+	check "some have been run" grep -q '^ok 1 ' /tmp/harness
+}
