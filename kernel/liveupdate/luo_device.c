@@ -38,10 +38,17 @@ static struct file *retrieve_session(struct file *file,
 }
 
 static const struct luo_ioctl device_ioctls[] = {
-	LUO_IOCTL_FD(LIVEUPDATE_IOCTL_CREATE_SESSION, create, name,
-		     create_session),
-	LUO_IOCTL_FD(LIVEUPDATE_IOCTL_RETRIEVE_SESSION, retrieve, name,
-		     retrieve_session),
+	{
+		.cmd = LIVEUPDATE_IOCTL_CREATE_SESSION,
+		.size = sizeof(struct liveupdate_ioctl_create_session),
+		.min_size = offsetofend(struct liveupdate_ioctl_create_session, name),
+		.open = create_session,
+	}, {
+		.cmd = LIVEUPDATE_IOCTL_RETRIEVE_SESSION,
+		.size = sizeof(struct liveupdate_ioctl_retrieve_session),
+		.min_size = offsetofend(struct liveupdate_ioctl_retrieve_session, name),
+		.open = retrieve_session,
+	},
 };
 
 static long luo_device_ioctl(struct file *file, unsigned int cmd,

@@ -529,28 +529,10 @@ struct file *luo_files_retrieve(struct luo_files *files, u64 token)
 		err = retrieve(luo_file);
 		if (err)
 			return ERR_PTR(err);
+		atomic_long_inc(&files->nr_retrieved);
 	}
 
 	return get_file(luo_file->file);
-}
-
-/**
- * luo_files_all_retrieved - whether nothing is lost when a session is finished
- * @files: files of an incoming session
- *
- * Context: luo_session.lock is held alone.
- * Return: true when user space has had each file.
- */
-bool luo_files_all_retrieved(const struct luo_files *files)
-{
-	const struct luo_file *luo_file;
-
-	list_for_each_entry(luo_file, &files->list, list) {
-		if (luo_file->retrieve_status != 1)
-			return false;
-	}
-
-	return true;
 }
 
 /* The handlers that are there by now. */

@@ -5,6 +5,7 @@
 #ifndef _LUO_INTERNAL_H
 #define _LUO_INTERNAL_H
 
+#include <linux/atomic.h>
 #include <linux/kho_block.h>
 #include <linux/list.h>
 #include <linux/liveupdate.h>
@@ -39,13 +40,14 @@
  * runs without any lock.
  */
 
-struct luo_session;
+struct seq_file;
 
 /**
  * struct luo_files - the files of a session
  * @list: in the order in which they were preserved
  * @tokens: the same, by their tokens
  * @nr: how many they are
+ * @nr_retrieved: how many of them user space has had
  * @blocks: how they cross kernels. Of an outgoing session there is room for all of
  *	    them; of an incoming one this is what the previous kernel wrote
  */
@@ -53,6 +55,7 @@ struct luo_files {
 	struct list_head list;
 	struct rb_root tokens;
 	unsigned long nr;
+	atomic_long_t nr_retrieved;
 	struct kho_block_set blocks;
 };
 
@@ -95,6 +98,9 @@ void luo_sessions_take_over(u64 sessions_pa);
 struct file *luo_session_create(const u8 *name);
 struct file *luo_session_retrieve(const u8 *name);
 int luo_sessions_freeze(void);
+void luo_sessions_show_outgoing(struct seq_file *m);
+void luo_sessions_show_incoming(struct seq_file *m);
+unsigned long luo_sessions_nr_unclaimed(void);
 
 /* luo_file.c */
 unsigned long luo_nr_preserved_files(void);
@@ -107,7 +113,6 @@ void luo_files_unfreeze(struct luo_files *files);
 void luo_files_write(struct luo_files *files, struct luo_session_ser *ser);
 int luo_files_read(struct luo_files *files, const struct luo_session_ser *ser);
 struct file *luo_files_retrieve(struct luo_files *files, u64 token);
-bool luo_files_all_retrieved(const struct luo_files *files);
 int luo_files_finish(struct luo_files *files);
 
 /* luo_handler.c */

@@ -52,22 +52,6 @@ struct luo_ioctl {
 	struct file *(*open)(struct file *file, union luo_ioctl_arg *arg);
 };
 
-#define LUO_IOCTL_ARG(member, last)					\
-	.size = sizeof_field(union luo_ioctl_arg, member),		\
-	.min_size = offsetofend(union luo_ioctl_arg, member.last)
-
-#define LUO_IOCTL(nr, member, last, function) {				\
-	.cmd = nr,							\
-	LUO_IOCTL_ARG(member, last),					\
-	.run = function,						\
-}
-
-#define LUO_IOCTL_FD(nr, member, last, function) {			\
-	.cmd = nr,							\
-	LUO_IOCTL_ARG(member, last),					\
-	.open = function,						\
-}
-
 long luo_ioctl(struct file *file, unsigned int cmd, unsigned long arg,
 	       const struct luo_ioctl *ioctls, unsigned int nr_ioctls);
 

@@ -15,8 +15,10 @@
 #include <linux/kho_block.h>
 #include <linux/mutex.h>
 #include <linux/rbtree.h>
+#include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/string_helpers.h>
 
 #include "luo_internal.h"
 #include "luo_ioctl.h"
@@ -37,14 +39,17 @@ struct luo_sessions {
 	struct kho_block_set blocks;
 };
 
-#define LUO_SESSIONS(name) {				\
-	.lock = __MUTEX_INITIALIZER(name.lock),		\
-	.list = LIST_HEAD_INIT(name.list),		\
-	.names = RB_ROOT,				\
-}
+static struct luo_sessions outgoing = {
+	.lock = __MUTEX_INITIALIZER(outgoing.lock),
+	.list = LIST_HEAD_INIT(outgoing.list),
+	.names = RB_ROOT,
+};
 
-static struct luo_sessions outgoing = LUO_SESSIONS(outgoing);
-static struct luo_sessions incoming = LUO_SESSIONS(incoming);
+static struct luo_sessions incoming = {
+	.lock = __MUTEX_INITIALIZER(incoming.lock),
+	.list = LIST_HEAD_INIT(incoming.list),
+	.names = RB_ROOT,
+};
 
 static int name_cmp(struct rb_node *node, const struct rb_node *other)
 {
@@ -168,28 +173,35 @@ static int finish(struct luo_session *session)
 	return 0;
 }
 
-/*
- * Nobody has the session any more. Who forgot to finish it, but has had all of its
- * files, does not need it. Who died before that may have a successor.
- */
-static bool finish_or_give_back(struct luo_session *session)
+static unsigned long nr_retrieved(const struct luo_session *session)
+{
+	return atomic_long_read(&session->files.nr_retrieved);
+}
+
+static bool finished_by_now(struct luo_session *session)
 {
 	guard(rwsem_write)(&session->lock);
 
-	if (!session->finished && luo_files_all_retrieved(&session->files))
+	if (!session->finished && nr_retrieved(session) == session->files.nr)
 		finish(session);
-	if (session->finished)
-		return true;
+
+	return session->finished;
+}
+
+/*
+ * Nobody has the session any more. Who forgot to finish it, but has had all of its
+ * files, does not need it. Who died before that may have a successor, and from then
+ * on the session is not ours to touch.
+ */
+static void release_incoming(struct luo_session *session)
+{
+	if (finished_by_now(session)) {
+		kfree(session);
+		return;
+	}
 
 	guard(mutex)(&incoming.lock);
 	session->claimed = false;
-	return false;
-}
-
-static void release_incoming(struct luo_session *session)
-{
-	if (finish_or_give_back(session))
-		kfree(session);
 }
 
 static int luo_session_release(struct inode *inode, struct file *file)
@@ -262,10 +274,27 @@ static int get_name(struct file *file, union luo_ioctl_arg *arg)
 }
 
 static const struct luo_ioctl session_ioctls[] = {
-	LUO_IOCTL(LIVEUPDATE_SESSION_PRESERVE_FD, preserve_fd, token, preserve_fd),
-	LUO_IOCTL_FD(LIVEUPDATE_SESSION_RETRIEVE_FD, retrieve_fd, token, retrieve_fd),
-	LUO_IOCTL(LIVEUPDATE_SESSION_FINISH, finish, reserved, finish_session),
-	LUO_IOCTL(LIVEUPDATE_SESSION_GET_NAME, get_name, name, get_name),
+	{
+		.cmd = LIVEUPDATE_SESSION_PRESERVE_FD,
+		.size = sizeof(struct liveupdate_session_preserve_fd),
+		.min_size = offsetofend(struct liveupdate_session_preserve_fd, token),
+		.run = preserve_fd,
+	}, {
+		.cmd = LIVEUPDATE_SESSION_RETRIEVE_FD,
+		.size = sizeof(struct liveupdate_session_retrieve_fd),
+		.min_size = offsetofend(struct liveupdate_session_retrieve_fd, token),
+		.open = retrieve_fd,
+	}, {
+		.cmd = LIVEUPDATE_SESSION_FINISH,
+		.size = sizeof(struct liveupdate_session_finish),
+		.min_size = offsetofend(struct liveupdate_session_finish, reserved),
+		.run = finish_session,
+	}, {
+		.cmd = LIVEUPDATE_SESSION_GET_NAME,
+		.size = sizeof(struct liveupdate_session_get_name),
+		.min_size = offsetofend(struct liveupdate_session_get_name, name),
+		.run = get_name,
+	},
 };
 
 static long luo_session_ioctl(struct file *file, unsigned int cmd,
@@ -431,6 +460,74 @@ int luo_sessions_freeze(void)
 
 	write_sessions();
 	return 0;
+}
+
+/* A name can be anything; see that it stays in its line. */
+static void show_name(struct seq_file *m, const struct luo_session *session)
+{
+	seq_puts(m, "name ");
+	seq_escape_str(m, session->name, ESCAPE_ANY_NP, "");
+	seq_putc(m, '\n');
+}
+
+/**
+ * luo_sessions_show_outgoing - list the sessions for the next kernel
+ * @m: where
+ */
+void luo_sessions_show_outgoing(struct seq_file *m)
+{
+	const struct luo_session *session;
+
+	guard(mutex)(&outgoing.lock);
+
+	list_for_each_entry(session, &outgoing.list, list) {
+		seq_printf(m, "files %lu ", READ_ONCE(session->files.nr));
+		show_name(m, session);
+	}
+}
+
+static const char *state(const struct luo_session *session)
+{
+	if (session->damaged)
+		return "damaged";
+
+	return session->claimed ? "claimed" : "unclaimed";
+}
+
+/**
+ * luo_sessions_show_incoming - list the sessions of the previous kernel
+ * @m: where
+ */
+void luo_sessions_show_incoming(struct seq_file *m)
+{
+	const struct luo_session *session;
+
+	guard(mutex)(&incoming.lock);
+
+	list_for_each_entry(session, &incoming.list, list) {
+		seq_printf(m, "files %lu retrieved %lu %s ",
+			   READ_ONCE(session->files.nr), nr_retrieved(session),
+			   state(session));
+		show_name(m, session);
+	}
+}
+
+/**
+ * luo_sessions_nr_unclaimed - how many sessions nobody has retrieved
+ *
+ * Return: the number of incoming ones that nobody has, damaged ones included.
+ */
+unsigned long luo_sessions_nr_unclaimed(void)
+{
+	const struct luo_session *session;
+	unsigned long nr = 0;
+
+	guard(mutex)(&incoming.lock);
+
+	list_for_each_entry(session, &incoming.list, list)
+		nr += !session->claimed;
+
+	return nr;
 }
 
 /**

@@ -280,7 +280,7 @@ static void empty(const char *test)
 	check(luo_finish(session) == 0);
 }
 
-static void many(const char *test)
+static void thousand(const char *test)
 {
 	char name[64];
 	int i, session, good = 0;
@@ -317,15 +317,16 @@ static const struct {
 	{ "no handler", no_handler },
 	{ "lost", lost },
 	{ "empty", empty },
-	{ "many", many },
+	{ "many", thousand },
 	{ "large", large },
+	{}
 };
 
 static void run(const char *name)
 {
 	unsigned int i;
 
-	for (i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
+	for (i = 0; tests[i].name; i++) {
 		if (!strcmp(tests[i].name, name)) {
 			tests[i].run(name);
 			return;

@@ -48,6 +48,20 @@ check_eq()
 	fi
 }
 
+# program COMMAND...: run a program that says "ok WHAT" and "not ok WHAT"
+program()
+{
+	local line
+	"$@" > /tmp/said 2>&1
+	check_eq "$*" 0 $?
+	while read -r line; do
+		case $line in
+		"ok "* | "not ok "*) say "$line" ;;
+		*) say "note $line" ;;
+		esac
+	done < /tmp/said
+}
+
 # param NAME: value of a parameter of the kernel command line
 param()
 {

@@ -11,7 +11,7 @@ TEST=/sys/kernel/debug/luo_test
 stage1()
 {
 	local preserved
-	run keep one 100 two 100 three 100
+	program luo_handover keep one 100 two 100 three 100
 	preserved=$(counter out/preserved_pages)
 
 	check "an image without a handover is loaded" kexec -c -l /boot/bzImage \
@@ -32,7 +32,7 @@ stage1()
 	check_eq "all is preserved as before" "$preserved" "$(counter out/preserved_pages)"
 
 	# Sessions can go, come, and grow again.
-	run keep four 50
+	program luo_handover keep four 50
 	boot_next
 }
 
@@ -41,9 +41,9 @@ stage2()
 	local session
 	check "all sessions were taken over" log "luo: took over 4 sessions"
 	for session in one two three; do
-		run again $session 100
+		program luo_handover again $session 100
 	done
-	run again four 50
+	program luo_handover again four 50
 	check_eq "all memory is back" 0 "$(counter in/unclaimed_pages)"
 }
 
@@ -57,16 +57,4 @@ refused()
 calls()
 {
 	sed -n "s/^$1 //p" $TEST/calls
-}
-
-run()
-{
-	luo_handover "$@" > /tmp/said 2>&1
-	check_eq "luo_handover $*" 0 $?
-	while read -r line; do
-		case $line in
-		"ok "* | "not ok "*) say "$line" ;;
-		*) say "note $line" ;;
-		esac
-	done < /tmp/said
 }

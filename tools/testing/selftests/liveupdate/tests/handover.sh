@@ -7,34 +7,39 @@ TIMEOUT=${KHO_TIMEOUT:-300}
 
 stage1()
 {
-	run keep all 200 threads 400 half 100 "given back" 10 "cannot finish" 10 \
+	program luo_handover keep all 200 threads 400 half 100 "given back" 10 "cannot finish" 10 \
 		fails 10 "no handler" 10 lost 5 empty 0 unclaimed 10 chain 70
-	run keep-many 1000
-	run keep large 10000
+	program luo_handover keep-many 1000
+	program luo_handover keep large 10000
+	check_eq "all sessions are listed" 1012 "$(wc -l < $LIST/outgoing)"
+	check "so are their files" grep -qx "files 70 name chain" $LIST/outgoing
 	next_stage 2
 }
 
 stage2()
 {
 	local before
-	check "handed over" [ -d $KHO/in ]
+	check "handed over" [ -d "$KHO/in" ]
 	check "all sessions were taken over" log "luo: took over 1012 sessions"
 	before=$(counter in/unclaimed_pages)
+	check_eq "nobody has claimed one" 1012 "$(cat $LIST/unclaimed)"
+	check "all are listed" grep -qx "files 70 retrieved 0 unclaimed name chain" $LIST/incoming
 
 	for session in all threads half "given back" "cannot finish" fails "no handler" \
 		lost empty many large; do
-		run after "$session"
+		program luo_handover after "$session"
 	done
 	check_eq "no operation came when it should not" 0 "$(cat $TEST/errors)"
 	check "who gives files up without a handler is told" \
 		log "luo: file with token 0 given up without a handler for luo-test-v1"
 
+	check_eq "two sessions are left" 2 "$(cat $LIST/unclaimed)"
 	# 70 of chain, 10 unclaimed, 5 lost.
 	check_eq "all memory is back but of what nobody has retrieved" 85 \
 		"$(counter in/unclaimed_pages)"
 	say "note $before pages were unclaimed before"
 
-	run again chain 70
+	program luo_handover again chain 70
 	check_eq "no operation came when it should not" 0 "$(cat $TEST/errors)"
 	next_stage 3
 }
@@ -42,21 +47,9 @@ stage2()
 stage3()
 {
 	check "what was not claimed was not handed on" log "luo: took over 1 sessions"
-	run again chain 70
+	program luo_handover again chain 70
 	check_eq "all memory is back" 0 "$(counter in/unclaimed_pages)"
 }
 
 TEST=/sys/kernel/debug/luo_test
-
-# run ARGUMENT...: the program, and report what it says
-run()
-{
-	luo_handover "$@" > /tmp/said 2>&1
-	check_eq "luo_handover $*" 0 $?
-	while read -r line; do
-		case $line in
-		"ok "* | "not ok "*) say "$line" ;;
-		*) say "note $line" ;;
-		esac
-	done < /tmp/said
-}
+LIST=/sys/kernel/debug/liveupdate
