@@ -55,13 +55,16 @@ image() {
 	echo "$build/$1/arch/x86/boot/bzImage"
 }
 
-# vmtest NAME WHAT TEST...: tests in QEMU, with the kernel in build/NAME
+# vmtest NAME WHAT TEST...: tests in QEMU, with the kernel in build/NAME and the
+# options of vmtest.sh that are in vm_options
+vm_options=()
 vmtest() {
 	local name=$1 what=$2 log=$logs/check-$1.log
 	shift 2
 	echo "$what:"
 	count_ktap < <("$tests/vmtest.sh" -j "$(nproc)" -k "$(image "$name")" \
-		-K "nokho=$(image x86_64-nokho)" -o "$logs/check-$name" "$@" 2>&1 |
+		-K "nokho=$(image x86_64-nokho)" -o "$logs/check-$name" \
+		"${vm_options[@]}" "$@" 2>&1 |
 		tee "$log")
 	# A plan that was not carried out is a failure.
 	if [ "$(grep -cE '^(not )?ok ' "$log")" != $# ]; then
@@ -87,6 +90,16 @@ mapfile -t all < <(cd "$tests/tests" && printf '%s\n' *.sh | sed 's/\.sh$//' |
 kernel x86_64-nokho nokho
 vmtest x86_64 "In QEMU" "${all[@]}"
 
+script programs "Building the programs that try live update" \
+	make -C "$tests/../liveupdate" OUTPUT="$build/liveupdate"
+live_update=(-d ../liveupdate/tests)
+for program in luo_ioctl luo_handover; do
+	live_update+=(-b "$build/liveupdate/$program")
+done
+vm_options=("${live_update[@]}")
+vmtest x86_64 "In QEMU, live update" ioctls handover freeze
+vm_options=()
+
 kernel x86_64-nodeferred CONFIG_DEFERRED_STRUCT_PAGE_INIT=n \
 	CONFIG_KEXEC_HANDOVER_DEBUG=n CONFIG_EFI=n CONFIG_EFI_STUB=n
 vmtest x86_64-nodeferred "In QEMU, without DEFERRED_STRUCT_PAGE_INIT and KHO's own checks" \
@@ -95,6 +108,9 @@ vmtest x86_64-nodeferred "In QEMU, without DEFERRED_STRUCT_PAGE_INIT and KHO's o
 kernel x86_64-debug faults debug
 KHO_APPEND="page_poison=1" vmtest x86_64-debug "In QEMU, with a debug kernel" \
 	faults chain threads handover early numa numa_memoryless fdt_full kunit
+vm_options=("${live_update[@]}")
+KHO_APPEND="page_poison=1" vmtest x86_64-debug "In QEMU, live update with a debug kernel" \
+	ioctls handover freeze
 
 before=$skipped
 script interop "Handing over to mainline and back" "$top/series/interop.sh"

@@ -549,21 +549,20 @@ static bool can_finish(struct luo_file *luo_file)
 	return args.handler->ops->can_finish(&args);
 }
 
-static void finish(struct luo_file *luo_file)
+/* False when there is no handler, and so nobody who could free anything. */
+static bool finish(struct luo_file *luo_file)
 {
 	struct liveupdate_file_op_args args = last_args(luo_file);
 
-	if (args.handler) {
-		args.handler->ops->finish(&args);
-		luo_handler_put(args.handler);
-	} else {
-		pr_warn("file with token %llu given up without a handler for %.*s: its memory stays reserved\n",
-			luo_file->token, LUO_COMPATIBLE_LENGTH,
-			luo_file->ser->compatible);
-	}
+	if (!args.handler)
+		return false;
 
+	args.handler->ops->finish(&args);
+	luo_handler_put(args.handler);
 	if (luo_file->file)
 		fput(luo_file->file);
+
+	return true;
 }
 
 /**
@@ -576,15 +575,24 @@ static void finish(struct luo_file *luo_file)
  */
 int luo_files_finish(struct luo_files *files)
 {
-	struct luo_file *luo_file;
+	struct luo_file *luo_file, *lost = NULL;
+	unsigned long nr_lost = 0;
 
 	list_for_each_entry(luo_file, &files->list, list) {
 		if (!can_finish(luo_file))
 			return -EBUSY;
 	}
 
-	list_for_each_entry_reverse(luo_file, &files->list, list)
-		finish(luo_file);
+	list_for_each_entry_reverse(luo_file, &files->list, list) {
+		if (!finish(luo_file)) {
+			lost = luo_file;
+			nr_lost++;
+		}
+	}
+
+	if (lost)
+		pr_warn("%lu files given up without a handler, as for %.*s: their memory stays reserved\n",
+			nr_lost, LUO_COMPATIBLE_LENGTH, lost->ser->compatible);
 
 	forget(files);
 	return 0;

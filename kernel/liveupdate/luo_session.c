@@ -554,7 +554,7 @@ void __init luo_sessions_exit(void)
 	kho_block_set_destroy(&outgoing.blocks);
 }
 
-static void __init take_over(const struct luo_session_ser *ser)
+static void take_over(const struct luo_session_ser *ser)
 {
 	struct luo_session *session;
 
@@ -589,8 +589,11 @@ static void __init take_over(const struct luo_session_ser *ser)
  * @sessions_pa: where the previous kernel says they are
  *
  * What is damaged is left out, and said.
+ *
+ * Context: Process context; may sleep. When nobody retrieves sessions yet, but for
+ *	    KUnit tests.
  */
-void __init luo_sessions_take_over(u64 sessions_pa)
+void luo_sessions_take_over(u64 sessions_pa)
 {
 	const struct luo_session_ser *ser;
 	struct kho_block_set blocks;

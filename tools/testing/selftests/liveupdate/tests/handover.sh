@@ -31,7 +31,7 @@ stage2()
 	done
 	check_eq "no operation came when it should not" 0 "$(cat $TEST/errors)"
 	check "who gives files up without a handler is told" \
-		log "luo: file with token 0 given up without a handler for luo-test-v1"
+		log "luo: 5 files given up without a handler, as for luo-test-v1"
 
 	check_eq "two sessions are left" 2 "$(cat $LIST/unclaimed)"
 	# 70 of chain, 10 unclaimed, 5 lost.

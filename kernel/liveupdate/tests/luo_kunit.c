@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KUnit tests of how sessions are taken over: what must be refused, and that
+ * everything else is not affected. What the previous kernel has left is made here,
+ * as in kho_block_test.c.
+ */
+
+#include <kunit/static_stub.h>
+#include <kunit/test.h>
+#include <linux/err.h>
+#include <linux/file.h>
+#include <linux/io.h>
+#include <linux/kho_block.h>
+#include <linux/mm.h>
+
+#include "../kho_internal.h"
+#include "../luo_internal.h"
+
+static unsigned long nr_preserved(void)
+{
+	return kho_nr_pages(&kho_out.tree);
+}
+
+static bool preserved(u64 phys)
+{
+	return PAGE_ALIGNED(phys) &&
+	       kho_radix_test_key(&kho_out.tree, kho_key(phys, 0));
+}
+
+static struct kho_block *claim(u64 phys)
+{
+	void *block = phys_to_virt(phys);
+
+	if (!preserved(phys))
+		return NULL;
+
+	kho_unpreserve_folio(virt_to_folio(block));
+	return block;
+}
+
+static int luo_test_init(struct kunit *test)
+{
+	if (!kho_is_enabled())
+		kunit_skip(test, "KHO is off");
+
+	kunit_activate_static_stub(test, kho_block_preserved, preserved);
+	kunit_activate_static_stub(test, kho_block_claim, claim);
+	test->priv = (void *)nr_preserved();
+	return 0;
+}
+
+/* Whatever a test does, it leaves nothing preserved. */
+static void luo_test_exit(struct kunit *test)
+{
+	KUNIT_EXPECT_EQ(test, nr_preserved(), (unsigned long)test->priv);
+}
+
+#define NR_FILES	70
+
+/* A list of files with tokens from 0 on, and in two blocks. */
+static struct luo_file_ser *
+make_files(struct kunit *test, struct luo_session_ser *ser)
+{
+	struct luo_file_ser *entry, *first = NULL;
+	struct kho_block_set set;
+	struct kho_block_it it;
+	int i;
+
+	kho_block_set_init(&set, sizeof(*entry));
+	KUNIT_ASSERT_EQ(test, kho_block_set_grow(&set, NR_FILES), 0);
+	kho_block_it_init(&it, &set);
+	for (i = 0; i < NR_FILES; i++) {
+		entry = kho_block_it_reserve_entry(&it);
+		first = first ?: entry;
+		strscpy(entry->compatible, "luo-kunit-no-such-handler");
+		entry->token = i;
+		entry->data = ~0ULL - i;
+	}
+
+	*ser = (struct luo_session_ser){
+		.files_pa = kho_block_set_head_pa(&set),
+		.count = NR_FILES,
+	};
+	return first;
+}
+
+static void expect_files(struct kunit *test, const struct luo_session_ser *ser,
+			 int result)
+{
+	struct luo_files files;
+
+	luo_files_init(&files);
+	KUNIT_ASSERT_EQ(test, luo_files_read(&files, ser), result);
+	KUNIT_EXPECT_EQ(test, files.nr, result ? 0 : ser->count);
+	KUNIT_EXPECT_EQ(test, list_count_nodes(&files.list), files.nr);
+	KUNIT_EXPECT_EQ(test, files.blocks.nr_blocks, result ? 0 : 2);
+	KUNIT_EXPECT_EQ(test, PTR_ERR(luo_files_retrieve(&files, NR_FILES)),
+			-ENOENT);
+	KUNIT_EXPECT_EQ(test, PTR_ERR(luo_files_retrieve(&files, NR_FILES - 1)),
+			result ? -ENOENT : -EOPNOTSUPP);
+	KUNIT_EXPECT_EQ(test, luo_files_finish(&files), 0);
+	KUNIT_EXPECT_EQ(test, files.nr, 0);
+	KUNIT_EXPECT_EQ(test, files.blocks.nr_blocks, 0);
+}
+
+static void good_files(struct kunit *test)
+{
+	struct luo_session_ser ser;
+
+	make_files(test, &ser);
+	expect_files(test, &ser, 0);
+
+	/* They are there once. */
+	expect_files(test, &ser, -EBADMSG);
+}
+
+/* No list is like one without entries. */
+static void no_files(struct kunit *test)
+{
+	struct luo_session_ser ser = {};
+	struct luo_files files;
+
+	luo_files_init(&files);
+	KUNIT_EXPECT_EQ(test, luo_files_read(&files, &ser), 0);
+	KUNIT_EXPECT_EQ(test, files.nr, 0);
+	ser.count = 1;
+	KUNIT_EXPECT_EQ(test, luo_files_read(&files, &ser), -EBADMSG);
+}
+
+static void damaged_files(struct kunit *test)
+{
+	struct luo_session_ser ser, wrong;
+	struct luo_file_ser *first;
+
+	/* Somewhere else: nothing is touched. */
+	make_files(test, &ser);
+	wrong = ser;
+	wrong.files_pa += sizeof(*first);
+	expect_files(test, &wrong, -EBADMSG);
+	expect_files(test, &ser, 0);
+
+	/* One more or less than there are. */
+	make_files(test, &ser);
+	ser.count++;
+	expect_files(test, &ser, -EBADMSG);
+	make_files(test, &ser);
+	ser.count--;
+	expect_files(test, &ser, -EBADMSG);
+	make_files(test, &ser);
+	ser.count = U64_MAX;
+	expect_files(test, &ser, -EBADMSG);
+
+	/* Two that cannot be told apart. */
+	first = make_files(test, &ser);
+	first->token = NR_FILES - 1;
+	expect_files(test, &ser, -EBADMSG);
+
+	/* A name without an end is one that nobody has. */
+	first = make_files(test, &ser);
+	memset(first->compatible, 'x', sizeof(first->compatible));
+	expect_files(test, &ser, 0);
+}
+
+/* A session for luo_sessions_take_over(). */
+static void add_session(struct kunit *test, struct kho_block_it *it,
+			const char *name, size_t len)
+{
+	struct luo_session_ser *ser = kho_block_it_reserve_entry(it);
+
+	KUNIT_ASSERT_NOT_NULL(test, ser);
+	memcpy(ser->name, name, len);
+}
+
+static int retrieve(const char *name)
+{
+	u8 buf[LUO_SESSION_NAME_LENGTH] = {};
+	struct file *file;
+
+	strscpy(buf, name);
+	file = luo_session_retrieve(buf);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+
+	/* It has no files, and so is finished by this. */
+	__fput_sync(file);
+	return 0;
+}
+
+static void sessions(struct kunit *test)
+{
+	unsigned long before = luo_sessions_nr_unclaimed();
+	char endless[LUO_SESSION_NAME_LENGTH];
+	struct kho_block_set set;
+	struct kho_block_it it;
+	u64 head_pa;
+
+	memset(endless, 'x', sizeof(endless));
+	kho_block_set_init(&set, sizeof(struct luo_session_ser));
+	KUNIT_ASSERT_EQ(test, kho_block_set_grow(&set, 100), 0);
+	kho_block_it_init(&it, &set);
+	add_session(test, &it, "kunit first", 12);
+	add_session(test, &it, "", 1);
+	add_session(test, &it, endless, sizeof(endless));
+	add_session(test, &it, "kunit twice", 12);
+	add_session(test, &it, "kunit twice", 12);
+	add_session(test, &it, "kunit last", 11);
+	head_pa = kho_block_set_head_pa(&set);
+
+	/* A list that is not there as a whole is not taken in part. */
+	luo_sessions_take_over(head_pa + 8);
+	KUNIT_EXPECT_EQ(test, luo_sessions_nr_unclaimed(), before);
+
+	luo_sessions_take_over(head_pa);
+	KUNIT_EXPECT_EQ(test, luo_sessions_nr_unclaimed(), before + 3);
+	KUNIT_EXPECT_EQ(test, retrieve("kunit none"), -ENOENT);
+	KUNIT_EXPECT_EQ(test, retrieve("kunit first"), 0);
+	KUNIT_EXPECT_EQ(test, retrieve("kunit first"), -ENOENT);
+	KUNIT_EXPECT_EQ(test, retrieve("kunit twice"), 0);
+	KUNIT_EXPECT_EQ(test, retrieve("kunit twice"), -ENOENT);
+	KUNIT_EXPECT_EQ(test, retrieve("kunit last"), 0);
+	KUNIT_EXPECT_EQ(test, luo_sessions_nr_unclaimed(), before);
+}
+
+static struct kunit_case luo_cases[] = {
+	KUNIT_CASE(good_files),
+	KUNIT_CASE(no_files),
+	KUNIT_CASE(damaged_files),
+	KUNIT_CASE(sessions),
+	{}
+};
+
+static struct kunit_suite luo_suite = {
+	.name = "luo",
+	.init = luo_test_init,
+	.exit = luo_test_exit,
+	.test_cases = luo_cases,
+};
+
+kunit_test_suite(luo_suite);
