@@ -12,7 +12,8 @@
  *	/sys/kernel/debug/luo_test/cannot_finish	not 0: it cannot
  *	/sys/kernel/debug/luo_test/registered		write 0 or 1 to unregister
  *							or register the handler
- *	/sys/kernel/debug/luo_test/calls		what was called, how often
+ *	/sys/kernel/debug/luo_test/calls		what was called, how often,
+ *							and the files that are open
  *	/sys/kernel/debug/luo_test/errors		calls that should not have
  *							come then
  */
@@ -41,6 +42,7 @@ static struct {
 	atomic_t retrieve;
 	atomic_t finish;
 	atomic_t errors;
+	atomic_t open;		/* files that are, not calls */
 } calls;
 
 static atomic_t fail_preserve;
@@ -71,10 +73,18 @@ static struct test_file *new_file(void *data)
 {
 	struct test_file *test = kzalloc(sizeof(*test), GFP_KERNEL);
 
-	if (test)
+	if (test) {
 		test->data = data;
+		atomic_inc(&calls.open);
+	}
 
 	return test;
+}
+
+static void free_file(struct test_file *test)
+{
+	kfree(test);
+	atomic_dec(&calls.open);
 }
 
 /* Memory that can be preserved, but is not yet. */
@@ -110,7 +120,7 @@ static int test_release(struct inode *inode, struct file *file)
 
 	expect(!test->preserved);
 	folio_put(virt_to_folio(test->data));
-	kfree(test);
+	free_file(test);
 	return 0;
 }
 
@@ -227,7 +237,7 @@ static int test_retrieve(struct liveupdate_file_op_args *args)
 	return 0;
 
 err_test:
-	kfree(test);
+	free_file(test);
 err_folio:
 	folio_put(folio);
 	return -ENOMEM;
@@ -304,6 +314,7 @@ static int calls_show(struct seq_file *m, void *unused)
 	seq_printf(m, "unfreeze %d\n", atomic_read(&calls.unfreeze));
 	seq_printf(m, "retrieve %d\n", atomic_read(&calls.retrieve));
 	seq_printf(m, "finish %d\n", atomic_read(&calls.finish));
+	seq_printf(m, "open %d\n", atomic_read(&calls.open));
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(calls);

@@ -30,6 +30,7 @@ stage2()
 		program luo_handover after "$session"
 	done
 	check_eq "no operation came when it should not" 0 "$(cat $TEST/errors)"
+	check "all files are closed" grep -qx "open 0" $TEST/calls
 	check "who gives files up without a handler is told" \
 		log "luo: 5 files given up without a handler, as for luo-test-v1"
 
