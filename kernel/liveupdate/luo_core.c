@@ -148,9 +148,13 @@ int liveupdate_reboot(void)
 /* Nobody in this kernel shares objects among files: there is only their list. */
 static void __init take_over_flbs(u64 flbs_pa)
 {
-	struct folio *folio = kho_restore_folio(flbs_pa);
 	const struct luo_flbs_ser *flbs;
+	struct folio *folio;
 
+	if (!flbs_pa)
+		return;
+
+	folio = kho_restore_folio(flbs_pa);
 	if (!folio) {
 		pr_warn("no list of shared objects at %#llx\n", flbs_pa);
 		return;

@@ -156,7 +156,7 @@ static int call(struct luo_file *luo_file,
 	return 0;
 }
 
-/* Call an operation that only looks, or undoes something. */
+/* What an operation is given that only looks, or undoes something. */
 static struct liveupdate_file_op_args last_args(const struct luo_file *luo_file)
 {
 	return (struct liveupdate_file_op_args){

@@ -573,4 +573,75 @@ TEST_F(luo, threads)
 	close(shared_session);
 }
 
+static int write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY), rc;
+
+	if (fd < 0)
+		return -errno;
+	rc = write(fd, text, strlen(text)) < 0 ? -errno : 0;
+	close(fd);
+	return rc;
+}
+
+/* Have the @nr-th allocation fail from now on, or no one more when it is 0. */
+static void fail_nth(int fd, int nr)
+{
+	char text[16];
+
+	sprintf(text, "%d", nr);
+	pwrite(fd, text, strlen(text), 0);
+}
+
+/* Whether there were so many, and one has failed. */
+static bool has_failed(int fd)
+{
+	char text[16] = "";
+
+	pread(fd, text, sizeof(text) - 1, 0);
+	return !atoi(text);
+}
+
+/* One allocation after the other fails, and nothing is left of what failed. */
+TEST_F(luo, faults)
+{
+	int faults = open("/proc/thread-self/fail-nth", O_RDWR);
+	int nr, nr_failed = 0, file, session, err;
+	bool failed = true;
+
+	if (faults < 0)
+		SKIP(return, "no fault injection");
+
+	ASSERT_EQ(0, write_text("/sys/kernel/debug/failslab/verbose", "0"));
+	ASSERT_EQ(0, write_text("/sys/kernel/debug/failslab/ignore-gfp-wait", "N"));
+	ASSERT_EQ(0, write_text("/sys/kernel/debug/fail_page_alloc/verbose", "0"));
+	ASSERT_EQ(0, write_text("/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait", "N"));
+	ASSERT_EQ(0, write_text("/sys/kernel/debug/fail_page_alloc/min-order", "0"));
+
+	for (nr = 1; failed && nr < 1000; nr++) {
+		file = luo_test_file("faults", nr);
+		ASSERT_LE(0, file);
+
+		fail_nth(faults, nr);
+		session = luo_create(self->device, "faults");
+		err = session < 0 ? session : luo_preserve_fd(session, file, 1);
+		failed = has_failed(faults);
+		fail_nth(faults, 0);
+
+		if (err)
+			EXPECT_EQ(-ENOMEM, err);
+		EXPECT_TRUE(failed || !err);
+		nr_failed += !!err;
+		if (session >= 0)
+			close(session);
+		close(file);
+		ASSERT_EQ(self->preserved, read_number(PRESERVED));
+	}
+
+	/* At least of session, its file and dentry, file, and their blocks. */
+	EXPECT_LE(6, nr_failed);
+	EXPECT_FALSE(failed);
+	close(faults);
+}
+
 TEST_HARNESS_MAIN
