@@ -137,18 +137,19 @@ static void all(const char *test)
 }
 
 #define NR_THREADS	8
-#define PER_THREAD	50
+#define THREAD_FILES	400
 
 static int thread_session, thread_good;
+static pthread_barrier_t thread_start;
 
-static void *retrieve_some(void *arg)
+/* All want the same files at the same time. */
+static void *retrieve_all(void *unused)
 {
-	long first = (long)arg * PER_THREAD;
-	int good, one;
+	int good;
 
-	good = nr_back(thread_session, "threads", first, first + PER_THREAD);
-	one = nr_back(thread_session, "threads", 0, 1);
-	__sync_fetch_and_add(&thread_good, good + one);
+	pthread_barrier_wait(&thread_start);
+	good = nr_back(thread_session, "threads", 0, THREAD_FILES);
+	__sync_fetch_and_add(&thread_good, good);
 	return NULL;
 }
 
@@ -156,17 +157,18 @@ static void several_threads(const char *test)
 {
 	long before = nr_calls("retrieve");
 	pthread_t threads[NR_THREADS];
-	long i;
+	int i;
 
 	thread_session = luo_retrieve(device, test);
 	check(thread_session >= 0);
+	pthread_barrier_init(&thread_start, NULL, NR_THREADS);
 	for (i = 0; i < NR_THREADS; i++)
-		pthread_create(&threads[i], NULL, retrieve_some, (void *)i);
+		pthread_create(&threads[i], NULL, retrieve_all, NULL);
 	for (i = 0; i < NR_THREADS; i++)
 		pthread_join(threads[i], NULL);
-	check(thread_good == NR_THREADS * (PER_THREAD + 1));
+	check(thread_good == NR_THREADS * THREAD_FILES);
 	/* Each was made only once. */
-	check(nr_calls("retrieve") - before == NR_THREADS * PER_THREAD);
+	check(nr_calls("retrieve") - before == THREAD_FILES);
 	check(luo_finish(thread_session) == 0);
 }
 
