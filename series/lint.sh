@@ -198,9 +198,9 @@ languages() {
 }
 
 spelling() {
-	# DAMON is a subsystem.
+	# DAMON is a subsystem, and "ser" is what was serialized.
 	# Not what git quotes of the code around a hunk.
-	files | xargs codespell -L damon --ignore-regex '^@@.*'
+	files | xargs codespell -L damon,ser --ignore-regex '^@@.*'
 }
 
 #
