@@ -384,7 +384,7 @@ TEST_F(luo, unregister)
 	close(session);
 }
 
-TEST_F(luo, many_sessions)
+TEST_F_TIMEOUT(luo, many_sessions, 300)
 {
 	int sessions[1000], i;
 	char name[64];
@@ -403,7 +403,7 @@ TEST_F(luo, many_sessions)
 		close(sessions[i * 7 % 1000]);
 }
 
-TEST_F(luo, many_files)
+TEST_F_TIMEOUT(luo, many_files, 300)
 {
 	int session = luo_create(self->device, "name");
 	int file, i;
@@ -549,7 +549,7 @@ static void *work(void *arg)
 	return NULL;
 }
 
-TEST_F(luo, threads)
+TEST_F_TIMEOUT(luo, threads, 300)
 {
 	pthread_t threads[NR_THREADS];
 	long i;
@@ -603,7 +603,7 @@ static bool has_failed(int fd)
 }
 
 /* One allocation after the other fails, and nothing is left of what failed. */
-TEST_F(luo, faults)
+TEST_F_TIMEOUT(luo, faults, 300)
 {
 	int faults = open("/proc/thread-self/fail-nth", O_RDWR);
 	int nr, nr_failed = 0, file, session, err;
@@ -638,8 +638,8 @@ TEST_F(luo, faults)
 		ASSERT_EQ(self->preserved, read_number(PRESERVED));
 	}
 
-	/* At least of session, its file and dentry, file, and their blocks. */
-	EXPECT_LE(6, nr_failed);
+	/* The session, its block, its dentry and struct file, and what its file takes. */
+	EXPECT_LE(5, nr_failed);
 	EXPECT_FALSE(failed);
 	close(faults);
 }
