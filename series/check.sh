@@ -59,11 +59,12 @@ image() {
 # options of vmtest.sh that are in vm_options
 vm_options=()
 vmtest() {
-	local name=$1 what=$2 log=$logs/check-$1.log
+	local name=$1 what=$2 out=$logs/check-$1${vm_options:+-luo}
+	local log=$out.log
 	shift 2
 	echo "$what:"
 	count_ktap < <("$tests/vmtest.sh" -j "$(nproc)" -k "$(image "$name")" \
-		-K "nokho=$(image x86_64-nokho)" -o "$logs/check-$name" \
+		-K "nokho=$(image x86_64-nokho)" -o "$out" \
 		"${vm_options[@]}" "$@" 2>&1 |
 		tee "$log")
 	# A plan that was not carried out is a failure.
