@@ -9,7 +9,8 @@
 #	bare	with KHO and none of its options, and few of its callers
 #
 # The last three build the objects that the series has changed or added up to the
-# commit. The last commit, all of which is in build/x86_64, has to hand memory
+# commit. With --quick only the last commit is built in all of them, and the others
+# with KHO on. The last commit, all of which is in build/x86_64, has to hand memory
 # over in QEMU.
 #
 # This steps from commit to commit in a clone of build/linux, where make compiles
@@ -19,6 +20,7 @@ set -eu
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/config.sh"
 
+quick=${1:-}
 work=$build/bisect
 clone=$work/linux
 export MAKEFILES=$top/series/boot-objects.mk
@@ -137,9 +139,9 @@ build_objects() {
 	[ ${#boot[@]} = 0 ] || kbuild "$1" BOOT_OBJECTS="${boot[*]}" boot-objects
 }
 
+# build_commit CONFIGURATION...
 build_commit() {
-	local changed configs
-	local -A pids=()
+	local changed configs=$*
 
 	changed=$(there diff --name-only HEAD^ HEAD -- ':!tools' ':!Documentation' \
 		':!MAINTAINERS')
@@ -147,8 +149,7 @@ build_commit() {
 	choose_kconfig
 
 	# A kernel without KHO does not have the C files that are added.
-	configs="off on debug bare"
-	there diff --name-status HEAD^ HEAD | grep -qv '^A.*\.c$' || configs="on debug bare"
+	there diff --name-status HEAD^ HEAD | grep -qv '^A.*\.c$' || configs=${configs#off}
 
 	for config in $configs; do
 		if [ "$(there rev-parse HEAD^)" = "$(there rev-parse base)" ] ||
@@ -156,6 +157,13 @@ build_commit() {
 			configure "$config"
 		fi
 	done
+	build_configs "$configs"
+}
+
+# build_configs CONFIGURATION...
+build_configs() {
+	local configs=$*
+	local -A pids=()
 
 	# At the same time: most of it is make that looks for what there is to do.
 	for config in $configs; do
@@ -183,9 +191,25 @@ build_all() {
 	for commit in $(klinux rev-list --reverse base..composed); do
 		there checkout -q --force --detach "$commit"
 		there log -1 --format='commit %h ("%s")'
-		build_commit
+		if [ -n "$quick" ]; then
+			build_commit on
+		else
+			build_commit off on debug bare
+		fi
 	done
+
+	[ -n "$quick" ] || return 0
+	echo "the last commit"
+	for config in off debug bare; do
+		configure "$config"
+	done
+	build_configs off debug bare
 }
+
+case $quick in
+'' | --quick) ;;
+*) die "usage: bisect.sh [--quick]" ;;
+esac
 
 prepare_clone
 run bisect "Building each commit" build_all

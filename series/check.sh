@@ -75,7 +75,7 @@ vmtest() {
 }
 
 script lint "checkpatch, sparse, shellcheck and others" "$top/series/lint.sh"
-script bisect "Building and trying each commit" "$top/series/bisect.sh"
+script bisect "Building and trying each commit" "$top/series/bisect.sh" --quick
 script sources "Wrong kernel sources are refused" "$top/series/check-sources.sh"
 script refresh "Composing, editing, refreshing, composing again" \
 	"$top/series/check-refresh.sh"
@@ -102,16 +102,16 @@ vmtest x86_64 "In QEMU, live update" ioctls handover freeze
 vm_options=()
 
 kernel x86_64-nodeferred CONFIG_DEFERRED_STRUCT_PAGE_INIT=n \
-	CONFIG_KEXEC_HANDOVER_DEBUG=n CONFIG_EFI=n CONFIG_EFI_STUB=n
+	CONFIG_KEXEC_HANDOVER_DEBUG=n CONFIG_EFI=n CONFIG_EFI_STUB=n \
+	CONFIG_NET=n CONFIG_UNIX=n
 vmtest x86_64-nodeferred "In QEMU, without DEFERRED_STRUCT_PAGE_INIT and KHO's own checks" \
 	handover early numa numa_memoryless reserve_mem_large storm overlap
 
-kernel x86_64-debug faults debug
+kernel x86_64-debug faults debug CONFIG_NET=n CONFIG_UNIX=n
 KHO_APPEND="page_poison=1" vmtest x86_64-debug "In QEMU, with a debug kernel" \
 	faults chain threads handover early numa numa_memoryless fdt_full kunit
 vm_options=("${live_update[@]}")
-KHO_APPEND="page_poison=1" vmtest x86_64-debug "In QEMU, live update with a debug kernel" \
-	ioctls handover freeze
+KHO_APPEND="page_poison=1" vmtest x86_64-debug "In QEMU, live update with a debug kernel" freeze
 
 before=$skipped
 script interop "Handing over to mainline and back" "$top/series/interop.sh"
