@@ -91,6 +91,7 @@ mapfile -t all < <(cd "$tests/tests" && printf '%s\n' *.sh | sed 's/\.sh$//' |
 kernel x86_64-nokho nokho
 vmtest x86_64 "In QEMU" "${all[@]}"
 
+mkdir -p "$build/liveupdate"
 script programs "Building the programs that try live update" \
 	make -C "$tests/../liveupdate" OUTPUT="$build/liveupdate"
 live_update=(-d ../liveupdate/tests)

@@ -146,7 +146,7 @@ kernel_doc() {
 # for them declare.
 documented() {
 	files 'include/linux/*.h' '*.c' | grep -v ^tools/ | xargs "$linux/scripts/kernel-doc" -rst 2> /dev/null |
-		sed -n 's/^\.\. c:function:: .*[ *]\([a-z_0-9]*\) (.*/\1/p' | sort -u > "$out/documented"
+		sed -n 's/^\.\. c:function:: [^(]*[ *]\([a-z_0-9]*\) (.*/\1/p' | sort -u > "$out/documented"
 	{
 		files '*.c' | grep -v ^tools/ | xargs sed -n 's/^EXPORT_SYMBOL.*(\(.*\));.*/\1/p'
 		files 'include/linux/*.h' | xargs sed -n '/static inline/d

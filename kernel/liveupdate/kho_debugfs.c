@@ -157,6 +157,7 @@ static void *preserved_start(struct seq_file *m, loff_t *pos)
 	if (!READ_ONCE(tree->root))
 		return NULL;
 
+	/* Before anything is looked up; pairs with begin_generation(). */
 	generation = smp_load_acquire(&tree->generation);
 	if (*pos && *pos == seq->pos) {
 		/* Leaves are gone: look for the block once more. */

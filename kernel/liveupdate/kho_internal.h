@@ -8,7 +8,6 @@
 #include <linux/atomic.h>
 #include <linux/bitops.h>
 #include <linux/kexec_handover.h>
-#include <linux/kho/abi/block.h>
 #include <linux/kho_mm.h>
 #include <linux/kho_radix_tree.h>
 #include <linux/log2.h>
@@ -240,6 +239,7 @@ bool kho_pages_early_lock(void);
 void kho_pages_early_unlock(bool early);
 
 /* kho_block.c */
+struct kho_block;
 struct kho_block *kho_block_alloc(void);
 bool kho_block_preserved(u64 phys);
 struct kho_block *kho_block_claim(u64 phys);

@@ -180,6 +180,7 @@ static int add_key(unsigned long key, bool *added)
 	/* Until the bit is set the leaf may be as empty as it was. */
 	guard(rwsem_read)(&kho_out.nodes_lock);
 
+	/* Before the leaf is looked up; pairs with begin_generation(). */
 	generation = smp_load_acquire(&kho_out.tree.generation);
 	leaf = kho_radix_add_leaf(&kho_out.tree, key);
 	if (!leaf) {
@@ -241,6 +242,7 @@ static noinline bool del_key(unsigned long key)
 
 	guard(rcu)();
 
+	/* Before the leaf is looked up; pairs with begin_generation(). */
 	generation = smp_load_acquire(&kho_out.tree.generation);
 	leaf = kho_radix_leaf(&kho_out.tree, key);
 	if (!leaf)

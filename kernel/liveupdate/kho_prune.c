@@ -37,6 +37,7 @@ static DECLARE_DELAYED_WORK(prune_work, prune);
 
 static void begin_generation(void)
 {
+	/* Who sees it finds no node that was unlinked before. */
 	smp_store_release(&kho_out.tree.generation, kho_out.tree.generation + 1);
 }
 

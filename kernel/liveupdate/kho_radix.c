@@ -280,8 +280,8 @@ void kho_radix_prune_tree(struct kho_radix_tree *tree,
  *
  * Context: May sleep. Safe beside other callers that add, delete or test.
  * Return: a bitmap in which @key is bit kho_radix_leaf_bit(@key), and that stays
- * until kho_radix_prune_tree() or kho_radix_destroy_tree(); NULL when there is no memory, or @key has more
- * than KHO_RADIX_KEY_BITS bits.
+ * until kho_radix_prune_tree() or kho_radix_destroy_tree(); NULL when there is no
+ * memory, or @key has more than KHO_RADIX_KEY_BITS bits.
  */
 unsigned long *kho_radix_add_leaf(struct kho_radix_tree *tree, unsigned long key)
 {

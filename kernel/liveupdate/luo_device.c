@@ -54,8 +54,8 @@ static const struct luo_ioctl device_ioctls[] = {
 static long luo_device_ioctl(struct file *file, unsigned int cmd,
 			     unsigned long arg)
 {
-	return luo_ioctl(file, cmd, arg, device_ioctls,
-			 ARRAY_SIZE(device_ioctls));
+	return luo_do_ioctl(file, cmd, arg, device_ioctls,
+			    ARRAY_SIZE(device_ioctls));
 }
 
 static const struct file_operations luo_fops = {

@@ -68,7 +68,7 @@ err_fd:
 }
 
 /**
- * luo_ioctl - do one of several ioctls
+ * luo_do_ioctl - do one of several ioctls
  * @file: on which
  * @cmd: which
  * @user: the argument
@@ -79,8 +79,8 @@ err_fd:
  * Return: 0; -ENOTTY, -EFAULT, -EINVAL, -E2BIG as of all ioctls; -EMFILE; or
  * what the ioctl says.
  */
-long luo_ioctl(struct file *file, unsigned int cmd, unsigned long user,
-	       const struct luo_ioctl *ioctls, unsigned int nr_ioctls)
+long luo_do_ioctl(struct file *file, unsigned int cmd, unsigned long user,
+		  const struct luo_ioctl *ioctls, unsigned int nr_ioctls)
 {
 	const struct luo_ioctl *ioctl;
 	union luo_ioctl_arg arg = {};

@@ -52,7 +52,7 @@ struct luo_ioctl {
 	struct file *(*open)(struct file *file, union luo_ioctl_arg *arg);
 };
 
-long luo_ioctl(struct file *file, unsigned int cmd, unsigned long arg,
-	       const struct luo_ioctl *ioctls, unsigned int nr_ioctls);
+long luo_do_ioctl(struct file *file, unsigned int cmd, unsigned long arg,
+		  const struct luo_ioctl *ioctls, unsigned int nr_ioctls);
 
 #endif /* _LUO_IOCTL_H */

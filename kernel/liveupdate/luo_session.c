@@ -300,8 +300,8 @@ static const struct luo_ioctl session_ioctls[] = {
 static long luo_session_ioctl(struct file *file, unsigned int cmd,
 			      unsigned long arg)
 {
-	return luo_ioctl(file, cmd, arg, session_ioctls,
-			 ARRAY_SIZE(session_ioctls));
+	return luo_do_ioctl(file, cmd, arg, session_ioctls,
+			    ARRAY_SIZE(session_ioctls));
 }
 
 static const struct file_operations luo_session_fops = {

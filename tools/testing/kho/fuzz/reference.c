@@ -227,6 +227,8 @@ static void begin_checksum(void)
 /**
  * ref_checksum - value of the checksum
  * @verdict: what ref_check() thinks; nodes that are not in order do not count
+ *
+ * Return: what should be in the FDT.
  */
 u64 ref_checksum(const struct verdict *verdict)
 {

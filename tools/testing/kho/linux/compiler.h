@@ -15,7 +15,9 @@
 #undef WRITE_ONCE
 #define WRITE_ONCE(x, val)	__atomic_store_n(&(x), val, __ATOMIC_RELAXED)
 
+/* Ordered like those of the kernel, in a way that ThreadSanitizer understands. */
 #define smp_load_acquire(p)	__atomic_load_n(p, __ATOMIC_ACQUIRE)
+/* The other side. */
 #define smp_store_release(p, v)	__atomic_store_n(p, v, __ATOMIC_RELEASE)
 
 #define __no_kcsan		__attribute__((no_sanitize("thread")))

@@ -26,10 +26,19 @@ static inline bool delayed_work_pending(struct delayed_work *work)
 
 /* shim.c */
 void schedule_delayed_work(struct delayed_work *work, unsigned long delay);
+void shim_run_work(void);
 
 #define system_wq	NULL
-#define mod_delayed_work(wq, work, delay)	schedule_delayed_work(work, delay)
-#define flush_delayed_work(work)		shim_run_work()
-void shim_run_work(void);
+
+static inline void mod_delayed_work(void *wq, struct delayed_work *work,
+				    unsigned long delay)
+{
+	schedule_delayed_work(work, delay);
+}
+
+static inline void flush_delayed_work(struct delayed_work *work)
+{
+	shim_run_work();
+}
 
 #endif /* _KHO_TEST_WORKQUEUE_H */

@@ -40,11 +40,11 @@ host_check()
 # kind_of STAGE: the kind of damage that STAGE sees, if it sees one
 kind_of()
 {
-	local row pos
+	local row rows pos
 	row=$(param khorow)
+	rows=$((($1 - 1) / (row + 1)))
 	pos=$((($1 - 1) % (row + 1)))
-	[ $pos = 0 ] ||
-		echo "$(param khokinds)," | cut -d, -f$((($1 - 1) / (row + 1) * row + pos))
+	[ $pos = 0 ] || echo "$(param khokinds)," | cut -d, -f$((rows * row + pos))
 }
 
 damage_stage()

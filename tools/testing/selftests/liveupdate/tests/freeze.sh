@@ -17,7 +17,8 @@ stage1()
 	check "an image without a handover is loaded" kexec -c -l /boot/bzImage \
 		--initrd=/sys/firmware/initrd --command-line="$(next_cmdline 2)"
 	refused "busy"
-	check "and says why" log "luo: kexec refused: the image carries no handover, and 300 files are preserved"
+	check "and says why" \
+		log "luo: kexec refused: the image carries no handover, and 300 files are preserved"
 	check_eq "nothing was frozen for it" 0 "$(calls freeze)"
 
 	load_next 2
