@@ -61,7 +61,7 @@ static void expect_one_region(enum memblock_flags flags)
 }
 
 /* Marking splits a region, and what has the same flags again is one. */
-static void split_and_merge(mark_fn mark, mark_fn clear, enum memblock_flags flag)
+static void mark_all_in_parts(mark_fn mark, enum memblock_flags flag)
 {
 	begin();
 	ASSERT_EQ(0, mark(BASE + SZ_4M, SZ_4M));
@@ -78,22 +78,28 @@ static void split_and_merge(mark_fn mark, mark_fn clear, enum memblock_flags fla
 	expect_one_region(flag);
 	ASSERT_EQ(0, mark(BASE + SZ_1M, SZ_1M));
 	expect_one_region(flag);
-
-	ASSERT_EQ(0, clear(BASE, SZ_1M));
-	ASSERT_EQ(2, memblock.memory.cnt);
-	expect_region(0, BASE, SZ_1M, MEMBLOCK_NONE);
-	expect_region(1, BASE + SZ_1M, SIZE - SZ_1M, flag);
-	ASSERT_EQ(0, clear(0, PHYS_ADDR_MAX));
-	expect_one_region(MEMBLOCK_NONE);
 }
 
 static int kho_regions_split_check(void)
 {
 	PREFIX_PUSH();
-	split_and_merge(memblock_mark_kho_scratch, memblock_clear_kho_scratch,
-			MEMBLOCK_KHO_SCRATCH);
-	split_and_merge(memblock_mark_kho_held, memblock_clear_kho_held,
-			MEMBLOCK_KHO_HELD);
+	mark_all_in_parts(memblock_mark_kho_scratch, MEMBLOCK_KHO_SCRATCH);
+	ASSERT_EQ(0, memblock_clear_kho_scratch(BASE, SZ_1M));
+	ASSERT_EQ(2, memblock.memory.cnt);
+	expect_region(0, BASE, SZ_1M, MEMBLOCK_NONE);
+	expect_region(1, BASE + SZ_1M, SIZE - SZ_1M, MEMBLOCK_KHO_SCRATCH);
+	ASSERT_EQ(0, memblock_clear_kho_scratch(0, PHYS_ADDR_MAX));
+	expect_one_region(MEMBLOCK_NONE);
+
+	/* There is no way but to clear all of this one. */
+	mark_all_in_parts(memblock_mark_kho_held, MEMBLOCK_KHO_HELD);
+	memblock_clear_kho_held();
+	expect_one_region(MEMBLOCK_NONE);
+	ASSERT_EQ(0, memblock_mark_kho_held(BASE, SZ_1M));
+	ASSERT_EQ(0, memblock_mark_kho_held(BASE + SZ_8M, SZ_1M));
+	ASSERT_EQ(4, memblock.memory.cnt);
+	memblock_clear_kho_held();
+	expect_one_region(MEMBLOCK_NONE);
 	test_pass_pop();
 	return 0;
 }
@@ -123,7 +129,7 @@ static int kho_regions_other_flags_check(void)
 	ASSERT_FALSE(memblock_is_kho_scratch_memory(BASE + SZ_4M));
 	ASSERT_FALSE(memblock_is_kho_scratch_memory(BASE - 1));
 
-	memblock_clear_kho_held(0, PHYS_ADDR_MAX);
+	memblock_clear_kho_held();
 	memblock_clear_kho_scratch(0, PHYS_ADDR_MAX);
 	ASSERT_EQ(2, memblock.memory.cnt);
 	expect_region(0, BASE, SZ_8M, MEMBLOCK_HOTPLUG);
@@ -185,7 +191,7 @@ static int kho_held_is_reserved_check(void)
 	ASSERT_FALSE(memblock_is_region_reserved(BASE + SZ_8M, SZ_8M));
 	ASSERT_EQ(0, memblock.reserved.cnt);
 
-	memblock_clear_kho_held(BASE, SIZE);
+	memblock_clear_kho_held();
 	ASSERT_FALSE(memblock_is_region_reserved(BASE, SIZE));
 	test_pass_pop();
 	return 0;
@@ -206,7 +212,7 @@ static int kho_held_reserve_check(void)
 	ASSERT_EQ(BASE + SZ_4M, memblock.reserved.regions[0].base);
 	ASSERT_EQ((phys_addr_t)SZ_1M, memblock.reserved.regions[0].size);
 
-	memblock_clear_kho_held(BASE, SIZE);
+	memblock_clear_kho_held();
 	for_each_free_mem_range(i, NUMA_NO_NODE, MEMBLOCK_NONE, &start, &end, NULL) {
 		ASSERT_TRUE(end <= BASE + SZ_4M || start >= BASE + SZ_4M + SZ_1M);
 		total += end - start;
@@ -236,7 +242,7 @@ static int kho_held_alloc_check(void)
 	expect_alloc_in(base, HALF);
 	ASSERT_EQ(0, memblock_phys_alloc_range(SZ_4K, SZ_4K, base + HALF,
 					       base + PHYS_MEM_SIZE));
-	memblock_clear_kho_held(base + HALF, HALF);
+	memblock_clear_kho_held();
 	expect_alloc_in(base + HALF, HALF);
 
 	memblock_set_bottom_up(true);
