@@ -4,47 +4,13 @@
  * errnos, and that a call that fails changes nothing.
  */
 
-#include <kunit/test.h>
 #include <linux/err.h>
-#include <linux/io.h>
 #include <linux/kexec_handover.h>
-#include <linux/mm.h>
-#include <linux/rcupdate.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
-#include "../kho_internal.h"
-
-static unsigned long nr_preserved(void)
-{
-	guard(rcu)();
-
-	return kho_nr_pages(&kho_out.tree);
-}
-
-static bool preserved(void *addr, unsigned int order)
-{
-	guard(rcu)();
-
-	return kho_radix_test_key(&kho_out.tree,
-				  kho_key(virt_to_phys(addr), order));
-}
-
-static int api_test_init(struct kunit *test)
-{
-	if (!kho_is_enabled())
-		kunit_skip(test, "KHO is off");
-
-	test->priv = (void *)nr_preserved();
-	return 0;
-}
-
-/* Whatever a test does, it leaves nothing preserved. */
-static void api_test_exit(struct kunit *test)
-{
-	KUNIT_EXPECT_EQ(test, nr_preserved(), (unsigned long)test->priv);
-}
+#include "kho_kunit.h"
 
 static void folios(struct kunit *test)
 {
@@ -58,7 +24,7 @@ static void folios(struct kunit *test)
 		addr = folio_address(folio);
 
 		KUNIT_EXPECT_EQ(test, kho_preserve_folio(folio), 0);
-		KUNIT_EXPECT_TRUE(test, preserved(addr, order));
+		KUNIT_EXPECT_TRUE(test, preserved(virt_to_phys(addr), order));
 		/* No reference is taken, and a second time changes nothing. */
 		KUNIT_EXPECT_EQ(test, folio_ref_count(folio), 1);
 		KUNIT_EXPECT_EQ(test, kho_preserve_folio(folio), 0);
@@ -66,7 +32,7 @@ static void folios(struct kunit *test)
 				(unsigned long)test->priv + (1UL << order));
 
 		kho_unpreserve_folio(folio);
-		KUNIT_EXPECT_FALSE(test, preserved(addr, order));
+		KUNIT_EXPECT_FALSE(test, preserved(virt_to_phys(addr), order));
 		folio_put(folio);
 	}
 }
@@ -85,18 +51,18 @@ static void runs(struct kunit *test)
 
 	/* 7 pages from a multiple of 16 on: 4, 2 and 1. */
 	KUNIT_EXPECT_EQ(test, kho_preserve_pages(page, 7), 0);
-	KUNIT_EXPECT_TRUE(test, preserved(addr, 2));
-	KUNIT_EXPECT_TRUE(test, preserved(addr + 4 * PAGE_SIZE, 1));
-	KUNIT_EXPECT_TRUE(test, preserved(addr + 6 * PAGE_SIZE, 0));
+	KUNIT_EXPECT_TRUE(test, preserved(virt_to_phys(addr), 2));
+	KUNIT_EXPECT_TRUE(test, preserved(virt_to_phys(addr + 4 * PAGE_SIZE), 1));
+	KUNIT_EXPECT_TRUE(test, preserved(virt_to_phys(addr + 6 * PAGE_SIZE), 0));
 	kho_unpreserve_pages(page, 7);
 	KUNIT_EXPECT_EQ(test, nr_preserved(), (unsigned long)test->priv);
 
 	/* From an odd page on: 1, 2, 4 and 8. */
 	KUNIT_EXPECT_EQ(test, kho_preserve_pages(page + 1, 15), 0);
-	KUNIT_EXPECT_TRUE(test, preserved(addr + PAGE_SIZE, 0));
-	KUNIT_EXPECT_TRUE(test, preserved(addr + 2 * PAGE_SIZE, 1));
-	KUNIT_EXPECT_TRUE(test, preserved(addr + 4 * PAGE_SIZE, 2));
-	KUNIT_EXPECT_TRUE(test, preserved(addr + 8 * PAGE_SIZE, 3));
+	KUNIT_EXPECT_TRUE(test, preserved(virt_to_phys(addr + PAGE_SIZE), 0));
+	KUNIT_EXPECT_TRUE(test, preserved(virt_to_phys(addr + 2 * PAGE_SIZE), 1));
+	KUNIT_EXPECT_TRUE(test, preserved(virt_to_phys(addr + 4 * PAGE_SIZE), 2));
+	KUNIT_EXPECT_TRUE(test, preserved(virt_to_phys(addr + 8 * PAGE_SIZE), 3));
 	kho_unpreserve_pages(page + 1, 15);
 
 	free_pages_exact(addr, size);
@@ -182,7 +148,7 @@ static void alloc_preserve(struct kunit *test)
 
 	mem = kho_alloc_preserve(3 * PAGE_SIZE);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(mem));
-	KUNIT_EXPECT_TRUE(test, preserved(mem, 2));
+	KUNIT_EXPECT_TRUE(test, preserved(virt_to_phys(mem), 2));
 	KUNIT_EXPECT_NULL(test, memchr_inv(mem, 0, 3 * PAGE_SIZE));
 	kho_unpreserve_free(mem);
 
@@ -257,8 +223,8 @@ static struct kunit_case api_cases[] = {
 
 static struct kunit_suite api_suite = {
 	.name = "kho_api",
-	.init = api_test_init,
-	.exit = api_test_exit,
+	.init = preserving_test_init,
+	.exit = preserving_test_exit,
 	.test_cases = api_cases,
 };
 

@@ -1,47 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit tests of chains of blocks. To hand one over within one kernel, the
- * functions that tie a set to a handover are replaced: what is preserved for the
- * next kernel counts as what the previous one has left.
+ * KUnit tests of chains of blocks.
  */
 
-#include <kunit/static_stub.h>
-#include <kunit/test.h>
 #include <linux/err.h>
-#include <linux/io.h>
 #include <linux/kho_block.h>
-#include <linux/mm.h>
 
-#include "../kho_internal.h"
+#include "kho_kunit.h"
 
 /* Two entries a block, and some bytes that are left over. */
 #define SIZE		(PAGE_SIZE / 2 - 16)
 #define PER_BLOCK	2
 
 static unsigned int allocs_left;
-
-static unsigned long nr_preserved(void)
-{
-	return kho_nr_pages(&kho_out.tree);
-}
-
-static bool preserved(u64 phys)
-{
-	return PAGE_ALIGNED(phys) &&
-	       kho_radix_test_key(&kho_out.tree, kho_key(phys, 0));
-}
-
-static struct kho_block *claim(u64 phys)
-{
-	void *block;
-
-	if (!preserved(phys))
-		return NULL;
-
-	block = phys_to_virt(phys);
-	kho_unpreserve_folio(virt_to_folio(block));
-	return block;
-}
 
 static struct kho_block *alloc(void)
 {
@@ -50,23 +21,6 @@ static struct kho_block *alloc(void)
 
 	allocs_left--;
 	return kho_alloc_preserve(PAGE_SIZE);
-}
-
-static int block_test_init(struct kunit *test)
-{
-	if (!kho_is_enabled())
-		kunit_skip(test, "KHO is off");
-
-	kunit_activate_static_stub(test, kho_block_preserved, preserved);
-	kunit_activate_static_stub(test, kho_block_claim, claim);
-	test->priv = (void *)nr_preserved();
-	return 0;
-}
-
-/* Whatever a test does, it leaves nothing preserved. */
-static void block_test_exit(struct kunit *test)
-{
-	KUNIT_EXPECT_EQ(test, nr_preserved(), (unsigned long)test->priv);
 }
 
 /* How many pages the test has preserved. */
@@ -132,7 +86,7 @@ static void format(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, nr_pages(test), 2);
 
 	first = phys_to_virt(kho_block_set_head_pa(&set));
-	KUNIT_ASSERT_TRUE(test, preserved(first[0]));
+	KUNIT_ASSERT_TRUE(test, block_preserved(first[0]));
 	second = phys_to_virt(first[0]);
 	KUNIT_EXPECT_EQ(test, first[1], 51);
 	KUNIT_EXPECT_EQ(test, second[0], 0);
@@ -391,7 +345,7 @@ static unsigned int claims_left;
 
 static struct kho_block *claim_some(u64 phys)
 {
-	return claims_left-- ? claim(phys) : NULL;
+	return claims_left-- ? block_claim(phys) : NULL;
 }
 
 /* Somebody else claims a block at the same time: what we have got is freed. */
@@ -429,8 +383,8 @@ static struct kunit_case block_cases[] = {
 
 static struct kunit_suite block_suite = {
 	.name = "kho_block",
-	.init = block_test_init,
-	.exit = block_test_exit,
+	.init = blocks_test_init,
+	.exit = preserving_test_exit,
 	.test_cases = block_cases,
 };
 

@@ -2,58 +2,15 @@
 /*
  * KUnit tests of how sessions are taken over: what must be refused, and that
  * everything else is not affected. What the previous kernel has left is made here,
- * as in kho_block_test.c.
+ * as in kho_kunit.h.
  */
 
-#include <kunit/static_stub.h>
-#include <kunit/test.h>
 #include <linux/err.h>
 #include <linux/file.h>
-#include <linux/io.h>
 #include <linux/kho_block.h>
-#include <linux/mm.h>
 
-#include "../kho_internal.h"
 #include "../luo_internal.h"
-
-static unsigned long nr_preserved(void)
-{
-	return kho_nr_pages(&kho_out.tree);
-}
-
-static bool preserved(u64 phys)
-{
-	return PAGE_ALIGNED(phys) &&
-	       kho_radix_test_key(&kho_out.tree, kho_key(phys, 0));
-}
-
-static struct kho_block *claim(u64 phys)
-{
-	void *block = phys_to_virt(phys);
-
-	if (!preserved(phys))
-		return NULL;
-
-	kho_unpreserve_folio(virt_to_folio(block));
-	return block;
-}
-
-static int luo_test_init(struct kunit *test)
-{
-	if (!kho_is_enabled())
-		kunit_skip(test, "KHO is off");
-
-	kunit_activate_static_stub(test, kho_block_preserved, preserved);
-	kunit_activate_static_stub(test, kho_block_claim, claim);
-	test->priv = (void *)nr_preserved();
-	return 0;
-}
-
-/* Whatever a test does, it leaves nothing preserved. */
-static void luo_test_exit(struct kunit *test)
-{
-	KUNIT_EXPECT_EQ(test, nr_preserved(), (unsigned long)test->priv);
-}
+#include "kho_kunit.h"
 
 #define NR_FILES	70
 
@@ -231,8 +188,8 @@ static struct kunit_case luo_cases[] = {
 
 static struct kunit_suite luo_suite = {
 	.name = "luo",
-	.init = luo_test_init,
-	.exit = luo_test_exit,
+	.init = blocks_test_init,
+	.exit = preserving_test_exit,
 	.test_cases = luo_cases,
 };
 
