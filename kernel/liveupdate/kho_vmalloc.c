@@ -9,6 +9,7 @@
 #include <linux/err.h>
 #include <linux/export.h>
 #include <linux/io.h>
+#include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
@@ -214,16 +215,35 @@ static int collect_pages(const struct kho_vmalloc *preservation,
 	return phys ? -EINVAL : 0;
 }
 
-/* The chunks have served: give their pages to this kernel. */
-static void free_chunks(u64 phys)
+/*
+ * Claim the chunks that collect_pages() has looked at. Who gets the first one gets
+ * all, whoever else tries to restore the same area; and none of them can be one of
+ * its pages, too.
+ */
+static bool claim_chunks(u64 phys, struct list_head *chunks)
 {
-	struct kho_vmalloc_chunk *chunk;
+	const struct kho_vmalloc_chunk *chunk;
+	struct folio *folio;
 
 	while (phys) {
-		chunk = phys_to_virt(phys);
+		folio = kho_restore_folio(phys);
+		if (!folio)
+			return false;
+
+		list_add(&folio->lru, chunks);
+		chunk = folio_address(folio);
 		phys = chunk->next;
-		kho_restore_free(chunk);
 	}
+
+	return true;
+}
+
+static void free_chunks(struct list_head *chunks)
+{
+	struct folio *folio, *next;
+
+	list_for_each_entry_safe(folio, next, chunks, lru)
+		folio_put(folio);
 }
 
 static void free_pages_of(struct page **pages, unsigned int nr)
@@ -268,9 +288,10 @@ static bool restore_pages(struct page **pages, unsigned int nr,
  * are when there is no memory to map it, or to set up its struct pages before
  * kho_init_pages_late().
  *
- * Context: Process context; may sleep.
+ * Context: Process context; may sleep. Of those who restore the same area at the
+ *	    same time one gets it.
  * Return: the address; NULL when this is not a handover boot, when the area is
- * not preserved as described, or without memory.
+ * not preserved as described, or was restored before, or without memory.
  */
 void *kho_restore_vmalloc(const struct kho_vmalloc *preservation)
 {
@@ -278,6 +299,7 @@ void *kho_restore_vmalloc(const struct kho_vmalloc *preservation)
 	unsigned int order = preservation->order;
 	unsigned long vm_flags = 0;
 	struct page **pages;
+	LIST_HEAD(chunks);
 	bool complete;
 	void *addr;
 
@@ -298,9 +320,13 @@ void *kho_restore_vmalloc(const struct kho_vmalloc *preservation)
 	if (collect_pages(preservation, pages))
 		goto err_damaged;
 
-	/* A chunk may be listed, too: read the chain before anything is freed. */
+	if (!claim_chunks(preservation->first, &chunks)) {
+		free_chunks(&chunks);
+		goto err_damaged;
+	}
+
 	complete = restore_pages(pages, nr, 1U << order);
-	free_chunks(preservation->first);
+	free_chunks(&chunks);
 	if (!complete) {
 		free_pages_of(pages, nr);
 		goto err_damaged;
