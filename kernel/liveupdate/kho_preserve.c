@@ -37,17 +37,8 @@ int kho_out_not_ready(void)
 	return 0;
 }
 
-/**
- * kho_preservable - whether a range can be preserved at all
- * @pfn: its first page
- * @nr_pages: number of pages
- *
- * Not what lies in scratch, nor what the next kernel does not know to be RAM
- * when it boots: hotplugged memory and that of devices.
- *
- * Return: true when it can.
- */
-bool kho_preservable(unsigned long pfn, unsigned long nr_pages)
+/* As kho_preservable(), but for memory of devices, which can be in any section. */
+static bool section_preservable(unsigned long pfn, unsigned long nr_pages)
 {
 	unsigned long end_pfn = pfn + nr_pages;
 
@@ -59,7 +50,24 @@ bool kho_preservable(unsigned long pfn, unsigned long nr_pages)
 			return false;
 	}
 
-	return !is_zone_device_page(pfn_to_page(end_pfn - 1));
+	return true;
+}
+
+/**
+ * kho_preservable - whether a range can be preserved at all
+ * @pfn: its first page
+ * @nr_pages: number of pages
+ *
+ * Not what lies in scratch, nor what the next kernel does not know to be RAM
+ * when it boots: hotplugged memory and that of devices.
+ *
+ * Context: Any. The caller owns the range: its struct pages are read.
+ * Return: true when it can.
+ */
+bool kho_preservable(unsigned long pfn, unsigned long nr_pages)
+{
+	return section_preservable(pfn, nr_pages) &&
+	       !is_zone_device_page(pfn_to_page(pfn + nr_pages - 1));
 }
 
 /* How often to try again when memory that was allocated is not preservable. */
@@ -120,7 +128,10 @@ static void set_hint(unsigned long key, unsigned long *leaf, unsigned int genera
 /* To look at each section of a leaf of larger blocks would take too long. */
 #define LOOK_MAX_ORDER	3
 
-/* Let the next folio of the leaf of @key take the short way, if it may. */
+/*
+ * Let the next folio of the leaf of @key take the short way, if it may. Most of the
+ * leaf is not the caller's, and may be about to be unplugged: nothing is read there.
+ */
 static void look_at_leaf(unsigned long key)
 {
 	unsigned long first = key & ~(KHO_LEAF_KEYS - 1);
@@ -129,8 +140,8 @@ static void look_at_leaf(unsigned long key)
 
 	if (!hint->looked && order <= LOOK_MAX_ORDER &&
 	    kho_hinted_leaf(&hint->hint, &kho_out.tree, key)) {
-		hint->preservable = kho_preservable(PHYS_PFN(kho_key_phys(first)),
-						    KHO_LEAF_KEYS << order);
+		hint->preservable = section_preservable(PHYS_PFN(kho_key_phys(first)),
+							KHO_LEAF_KEYS << order);
 		hint->looked = true;
 	}
 	put_cpu_ptr(&out_hint);

@@ -86,10 +86,13 @@ void kho_prune_later(void)
 		schedule_delayed_work(&prune_work, PRUNE_DELAY);
 }
 
-/* A hint also tells which memory can be preserved, and that has changed. */
-static int memory_changed(struct notifier_block *nb, unsigned long action, void *data)
+/*
+ * A hint also tells which memory can be preserved, and what is plugged in cannot, even
+ * where there was memory that could. Before anybody can allocate from it.
+ */
+static int memory_changes(struct notifier_block *nb, unsigned long action, void *data)
 {
-	if (action == MEM_ONLINE || action == MEM_OFFLINE) {
+	if (action == MEM_GOING_ONLINE) {
 		mod_delayed_work(system_wq, &prune_work, 0);
 		flush_delayed_work(&prune_work);
 	}
@@ -99,6 +102,9 @@ static int memory_changed(struct notifier_block *nb, unsigned long action, void 
 
 static int __init prune_init(void)
 {
-	return hotplug_memory_notifier(memory_changed, DEFAULT_CALLBACK_PRI);
+	if (!kho_is_enabled())
+		return 0;
+
+	return hotplug_memory_notifier(memory_changes, DEFAULT_CALLBACK_PRI);
 }
 core_initcall(prune_init);
