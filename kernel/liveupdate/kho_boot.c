@@ -109,6 +109,25 @@ static int __init check_incoming_fdt(phys_addr_t phys, u64 len)
 	return err;
 }
 
+/*
+ * Not asked of memblock: architectures mark other memory, too, to get through the
+ * early boot.
+ */
+static bool __init in_one_area(const struct kho_scratch *areas, unsigned int nr_areas,
+			       phys_addr_t phys, u64 len)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr_areas; i++) {
+		if (phys >= areas[i].addr &&
+		    phys - areas[i].addr < areas[i].size &&
+		    len <= areas[i].size - (phys - areas[i].addr))
+			return true;
+	}
+
+	return false;
+}
+
 /* Check the scratch areas, and have memblock allocate from nowhere else. */
 static int __init enter_scratch(phys_addr_t phys, u64 len)
 {
@@ -138,33 +157,37 @@ static int __init enter_scratch(phys_addr_t phys, u64 len)
 	if (err)
 		goto out;
 
+	/* Until kho_scratch_adopt() has its own copy; to mark areas may allocate. */
+	err = memblock_reserve(phys, len);
+	if (err) {
+		pr_err("handover refused: cannot reserve the scratch array\n");
+		goto out;
+	}
+
 	err = kho_scratch_mark(areas, nr_areas);
 	if (err) {
 		pr_err("handover refused: cannot mark %u scratch areas\n",
 		       nr_areas);
-		goto out;
+		goto err_free;
 	}
 
-	if (!memblock_is_kho_scratch_memory(phys) ||
+	if (!in_one_area(areas, nr_areas, phys, len) ||
 	    memblock_is_kho_scratch_memory(incoming.fdt)) {
 		pr_err("handover refused: scratch array at %pa and FDT at %pa are on the wrong side\n",
 		       &phys, &incoming.fdt);
-		kho_scratch_unmark(areas, nr_areas);
 		err = -EINVAL;
-		goto out;
-	}
-
-	/* Until kho_scratch_adopt() has its own copy. */
-	err = memblock_reserve(phys, len);
-	if (err) {
-		pr_err("handover refused: cannot reserve the scratch array\n");
-		kho_scratch_unmark(areas, nr_areas);
-		goto out;
+		goto err_unmark;
 	}
 
 	memblock_set_kho_scratch_only();
 	incoming.scratch = phys;
 	incoming.nr_scratch = nr_areas;
+	goto out;
+
+err_unmark:
+	kho_scratch_unmark(areas, nr_areas);
+err_free:
+	memblock_phys_free(phys, len);
 out:
 	early_memunmap(areas, len);
 	return err;
