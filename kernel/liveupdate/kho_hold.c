@@ -377,12 +377,33 @@ static phys_addr_t __init release_blocks(phys_addr_t total, phys_addr_t wanted,
 	return total;
 }
 
+/* What is preserved in exact blocks, and not reserved yet. */
+static phys_addr_t __init preserved_exactly(void)
+{
+	DECLARE_BITMAP(pages, MAX_ORDER_NR_PAGES);
+	phys_addr_t total = 0;
+	unsigned long block;
+
+	for_each_set_bit(block, kho_exact_blocks, kho_nr_blocks) {
+		kho_hold_read(PFN_DOWN((phys_addr_t)block << BLOCK_SHIFT), pages);
+		total += PFN_PHYS(bitmap_weight(pages, MAX_ORDER_NR_PAGES));
+	}
+
+	return total;
+}
+
 /* See that the kernel can boot: few blocks with much room, or many with little. */
 static int __init keep_some_free(void)
 {
 	phys_addr_t wanted = WANTED_FREE + (memblock_phys_mem_size() >> WANTED_SHIFT);
+	unsigned long nr_exact = bitmap_weight(kho_exact_blocks, kho_nr_blocks);
 	phys_addr_t total = free_outside();
 
+	/* Even when all of them were preserved there is enough: do not read them. */
+	if (total >= wanted + ((phys_addr_t)nr_exact << BLOCK_SHIFT))
+		return 0;
+
+	total -= preserved_exactly();
 	total = release_blocks(total, wanted, MAX_ORDER_NR_PAGES / 4);
 	total = release_blocks(total, wanted, 1);
 	if (total >= MIN_FREE)
