@@ -163,7 +163,7 @@ EXPORT_SYMBOL_GPL(kho_block_set_init);
 static unsigned long blocks_for(const struct kho_block_set *set,
 				unsigned long count)
 {
-	return DIV_ROUND_UP(count, set->block_entries);
+	return count / set->block_entries + !!(count % set->block_entries);
 }
 
 /**
