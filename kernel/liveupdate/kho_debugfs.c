@@ -7,6 +7,7 @@
  *	out/sub_fdts/NAME	the blobs registered with kho_add_subtree()
  *	out/preserved		the preserved blocks: address, order, pages
  *	out/preserved_pages	how many pages they are
+ *	out/tree_nodes		how many pages the tree itself takes
  *	in/			the same from the previous kernel, as far as it is
  *				unclaimed, and in addition
  *	in/restored_pages	pages that were claimed since
