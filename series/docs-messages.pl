@@ -12,7 +12,7 @@ use strict;
 use warnings;
 
 my $page = shift;
-my $conversion = qr/%(?:p\w*|[-+ #0]*[\d*]*(?:\.[\d*]+)?(?:hh?|ll?|z)?[diouxXcs])/;
+my $conversion = qr/%(?:[\d*]*p\w*|[-+ #0]*[\d*]*(?:\.[\d*]+)?(?:hh?|ll?|z)?[diouxXcs])/;
 
 # All formats in a file: the first string of each call, which may be in pieces.
 sub formats {

@@ -37,6 +37,7 @@
  * @ser: incoming: what was handed over, in luo_files.blocks
  * @retrieve_status: as in struct liveupdate_file_op_args
  * @serialized_data: what the handler hands over
+ * @unfrozen_data: the same, before it was frozen
  * @private_data: for the handler
  */
 struct luo_file {
@@ -51,6 +52,7 @@ struct luo_file {
 	const struct luo_file_ser *ser;
 	int retrieve_status;
 	u64 serialized_data;
+	u64 unfrozen_data;
 	void *private_data;
 };
 
@@ -331,6 +333,7 @@ static int freeze(struct luo_file *luo_file)
 	const struct liveupdate_file_ops *ops = luo_file->handler->ops;
 	int err;
 
+	luo_file->unfrozen_data = luo_file->serialized_data;
 	if (!ops->freeze)
 		return 0;
 
@@ -348,6 +351,7 @@ static void unfreeze(struct luo_file *luo_file)
 
 	if (args.handler->ops->unfreeze)
 		args.handler->ops->unfreeze(&args);
+	luo_file->serialized_data = luo_file->unfrozen_data;
 }
 
 /**
@@ -565,6 +569,19 @@ static bool finish(struct luo_file *luo_file)
 	return true;
 }
 
+/* As long as nobody has retrieved a file it does not rely on a handler. */
+static void put_unused_handlers(struct luo_files *files)
+{
+	struct luo_file *luo_file;
+
+	list_for_each_entry(luo_file, &files->list, list) {
+		if (luo_file->handler && !luo_file->retrieve_status) {
+			luo_handler_put(luo_file->handler);
+			luo_file->handler = NULL;
+		}
+	}
+}
+
 /**
  * luo_files_finish - let go of the files of an incoming session
  * @files: the files
@@ -579,8 +596,10 @@ int luo_files_finish(struct luo_files *files)
 	unsigned long nr_lost = 0;
 
 	list_for_each_entry(luo_file, &files->list, list) {
-		if (!can_finish(luo_file))
+		if (!can_finish(luo_file)) {
+			put_unused_handlers(files);
 			return -EBUSY;
+		}
 	}
 
 	list_for_each_entry_reverse(luo_file, &files->list, list) {
@@ -591,8 +610,10 @@ int luo_files_finish(struct luo_files *files)
 	}
 
 	if (lost)
-		pr_warn("%lu files given up without a handler, as for %.*s: their memory stays reserved\n",
-			nr_lost, LUO_COMPATIBLE_LENGTH, lost->ser->compatible);
+		pr_warn("%lu files given up without a handler, as for %*pE: their memory stays reserved\n",
+			nr_lost, (int)strnlen(lost->ser->compatible,
+					      LUO_COMPATIBLE_LENGTH),
+			lost->ser->compatible);
 
 	forget(files);
 	return 0;

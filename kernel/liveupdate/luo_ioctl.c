@@ -35,7 +35,10 @@ static int write_arg(const struct luo_ioctl *ioctl, void __user *user,
 	return copy_to_user(user, arg, min(size, ioctl->size)) ? -EFAULT : 0;
 }
 
-/* What fails is undone: the file is closed before anybody has seen it. */
+/*
+ * User space learns the descriptor before there is anything behind it: when that
+ * fails nothing has been opened, and once something is open nothing can fail.
+ */
 static int run_open(struct file *file, const struct luo_ioctl *ioctl,
 		    void __user *user, union luo_ioctl_arg *arg, u32 size)
 {
@@ -46,22 +49,20 @@ static int run_open(struct file *file, const struct luo_ioctl *ioctl,
 	if (fd < 0)
 		return fd;
 
+	arg->head.fd = fd;
+	err = write_arg(ioctl, user, arg, size);
+	if (err)
+		goto err_fd;
+
 	opened = ioctl->open(file, arg);
 	if (IS_ERR(opened)) {
 		err = PTR_ERR(opened);
 		goto err_fd;
 	}
 
-	arg->head.fd = fd;
-	err = write_arg(ioctl, user, arg, size);
-	if (err)
-		goto err_file;
-
 	fd_install(fd, opened);
 	return 0;
 
-err_file:
-	fput(opened);
 err_fd:
 	put_unused_fd(fd);
 	return err;
@@ -102,7 +103,7 @@ long luo_do_ioctl(struct file *file, unsigned int cmd, unsigned long user,
 		return run_open(file, ioctl, (void __user *)user, &arg, size);
 
 	err = ioctl->run(file, &arg);
-	if (err)
+	if (err || !ioctl->writes)
 		return err;
 
 	return write_arg(ioctl, (void __user *)user, &arg, size);

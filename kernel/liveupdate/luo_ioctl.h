@@ -41,6 +41,7 @@ union luo_ioctl_arg {
  * @min_size: up to the end of the last member that must be there
  * @run: does it; NULL for one that returns a file descriptor
  * @open: does it, and returns the file for a new descriptor, or an ERR_PTR()
+ * @writes: @run returns something in the argument, and changes nothing else
  *
  * Of @run and @open there is one.
  */
@@ -50,6 +51,7 @@ struct luo_ioctl {
 	unsigned int min_size;
 	int (*run)(struct file *file, union luo_ioctl_arg *arg);
 	struct file *(*open)(struct file *file, union luo_ioctl_arg *arg);
+	bool writes;
 };
 
 long luo_do_ioctl(struct file *file, unsigned int cmd, unsigned long arg,

@@ -294,6 +294,7 @@ static const struct luo_ioctl session_ioctls[] = {
 		.size = sizeof(struct liveupdate_session_get_name),
 		.min_size = offsetofend(struct liveupdate_session_get_name, name),
 		.run = get_name,
+		.writes = true,
 	},
 };
 
@@ -556,6 +557,7 @@ void __init luo_sessions_exit(void)
 
 static void take_over(const struct luo_session_ser *ser)
 {
+	int name_len = strnlen(ser->name, sizeof(ser->name));
 	struct luo_session *session;
 
 	if (!name_valid(ser->name)) {
@@ -565,23 +567,23 @@ static void take_over(const struct luo_session_ser *ser)
 
 	session = alloc_session(ser->name);
 	if (!session) {
-		pr_warn("no memory for session %s: its memory stays reserved\n",
-			ser->name);
+		pr_warn("no memory for session %*pE: its memory stays reserved\n",
+			name_len, ser->name);
 		return;
 	}
 
 	session->incoming = true;
 	if (!link_session(&incoming, session)) {
-		pr_warn("second session %s ignored: its memory stays reserved\n",
-			ser->name);
+		pr_warn("second session %*pE ignored: its memory stays reserved\n",
+			name_len, ser->name);
 		kfree(session);
 		return;
 	}
 
 	session->damaged = luo_files_read(&session->files, ser);
 	if (session->damaged)
-		pr_warn("session %s cannot be retrieved: list of %llu files at %#llx: %d\n",
-			ser->name, ser->count, ser->files_pa, session->damaged);
+		pr_warn("session %*pE cannot be retrieved: list of %llu files at %#llx: %d\n",
+			name_len, ser->name, ser->count, ser->files_pa, session->damaged);
 }
 
 /**

@@ -18,7 +18,8 @@
  * Each ioctl has a pointer to a struct for its argument. Its first member,
  * size, is set by the caller to the size of the struct that it knows. The
  * kernel takes larger ones, of newer programs, as long as what it does not
- * know is zero.
+ * know is zero. A member that is set to a file descriptor may be set to something
+ * else when the ioctl fails.
  *
  * For all of them:
  *

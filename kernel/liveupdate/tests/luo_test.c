@@ -9,6 +9,7 @@
  *	/sys/kernel/debug/luo_test/fail_retrieve	with -EIO
  *	/sys/kernel/debug/luo_test/fail_freeze		which call, from now on,
  *							fails, with -EAGAIN
+ *	/sys/kernel/debug/luo_test/fail_after_ms	and takes so long for that
  *	/sys/kernel/debug/luo_test/cannot_finish	not 0: it cannot
  *	/sys/kernel/debug/luo_test/registered		write 0 or 1 to unregister
  *							or register the handler
@@ -23,6 +24,7 @@
 #include <linux/anon_inodes.h>
 #include <linux/atomic.h>
 #include <linux/debugfs.h>
+#include <linux/delay.h>
 #include <linux/err.h>
 #include <linux/fs.h>
 #include <linux/io.h>
@@ -48,13 +50,20 @@ static struct {
 static atomic_t fail_preserve;
 static atomic_t fail_retrieve;
 static atomic_t fail_freeze;
+static u32 fail_after_ms;
 static u32 cannot_finish;
+
+/* Files that are frozen: meanwhile none is preserved, nor the opposite. */
+static atomic_t nr_frozen;
 
 /* Whether this call is one of those that fail. */
 static bool fails(atomic_t *nr)
 {
 	return atomic_dec_if_positive(nr) >= 0;
 }
+
+/* In what is handed over, the address of the page: it was frozen. */
+#define FROZEN	1ULL
 
 /* How a file is, in private_data of the struct file. */
 struct test_file {
@@ -163,7 +172,7 @@ static int test_preserve(struct liveupdate_file_op_args *args)
 	if (fails(&fail_preserve))
 		return -EIO;
 
-	expect(!test->preserved);
+	expect(!test->preserved && !atomic_read(&nr_frozen));
 	err = kho_preserve_folio(virt_to_folio(test->data));
 	if (err)
 		return err;
@@ -179,8 +188,10 @@ static void test_unpreserve(struct liveupdate_file_op_args *args)
 {
 	struct test_file *test = args->private_data;
 
-	expect(test->preserved && !test->frozen &&
+	expect(test->preserved && !test->frozen && !atomic_read(&nr_frozen) &&
 	       test == args->file->private_data);
+	/* Whatever freeze() has handed over, it was taken back. */
+	expect(args->serialized_data == virt_to_phys(test->data));
 	kho_unpreserve_folio(virt_to_folio(test->data));
 	test->preserved = false;
 	atomic_inc(&calls.unpreserve);
@@ -190,10 +201,15 @@ static int test_freeze(struct liveupdate_file_op_args *args)
 {
 	struct test_file *test = args->private_data;
 
-	if (atomic_read(&fail_freeze) && atomic_dec_and_test(&fail_freeze))
+	if (atomic_read(&fail_freeze) && atomic_dec_and_test(&fail_freeze)) {
+		msleep(fail_after_ms);
 		return -EAGAIN;
+	}
 
 	expect(test->preserved && !test->frozen);
+	expect(args->serialized_data == virt_to_phys(test->data));
+	args->serialized_data |= FROZEN;
+	atomic_inc(&nr_frozen);
 	test->frozen = true;
 	atomic_inc(&calls.freeze);
 	return 0;
@@ -204,6 +220,8 @@ static void test_unfreeze(struct liveupdate_file_op_args *args)
 	struct test_file *test = args->private_data;
 
 	expect(test->preserved && test->frozen);
+	expect(args->serialized_data == (virt_to_phys(test->data) | FROZEN));
+	atomic_dec(&nr_frozen);
 	test->frozen = false;
 	atomic_inc(&calls.unfreeze);
 }
@@ -218,7 +236,9 @@ static int test_retrieve(struct liveupdate_file_op_args *args)
 	if (fails(&fail_retrieve))
 		return -EIO;
 
-	folio = kho_restore_folio(args->serialized_data);
+	if (!(args->serialized_data & FROZEN))
+		return -EBADMSG;
+	folio = kho_restore_folio(args->serialized_data & ~FROZEN);
 	if (!folio)
 		return -EBADMSG;
 
@@ -260,7 +280,7 @@ static void test_finish(struct liveupdate_file_op_args *args)
 
 	/* Nobody has it. It may not be there if retrieving it has failed. */
 	expect(!args->file);
-	folio = kho_restore_folio(args->serialized_data);
+	folio = kho_restore_folio(args->serialized_data & ~FROZEN);
 	if (folio)
 		folio_put(folio);
 }
@@ -390,6 +410,7 @@ static int __init luo_test_init(void)
 	debugfs_create_atomic_t("fail_retrieve", 0600, dir, &fail_retrieve);
 	debugfs_create_atomic_t("fail_freeze", 0600, dir, &fail_freeze);
 	debugfs_create_atomic_t("errors", 0400, dir, &calls.errors);
+	debugfs_create_u32("fail_after_ms", 0600, dir, &fail_after_ms);
 	debugfs_create_u32("cannot_finish", 0600, dir, &cannot_finish);
 	debugfs_create_file("registered", 0600, dir, NULL, &registered_fops);
 	debugfs_create_file("calls", 0400, dir, NULL, &calls_fops);

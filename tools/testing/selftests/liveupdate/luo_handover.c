@@ -7,6 +7,7 @@
  *	luo_handover keep-many NR	the same, NR sessions with a file each
  *	luo_handover again NAME NR	retrieve this session and make one of the
  *					same name and files for the next kernel
+ *	luo_handover churn NAME NR	make and close such sessions in the background
  *	luo_handover after TEST		after the kexec: one of the tests below, of
  *					the session with the same name
  *
@@ -15,6 +16,8 @@
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -82,6 +85,35 @@ static void keep_running(void)
 	close(2);
 	while (1)
 		pause();
+}
+
+/* Change what is preserved, all the time. */
+static void churn(const char *name, int nr)
+{
+	printf("ok sessions come and go\n");
+	fflush(stdout);
+	if (fork())
+		_exit(0);
+
+	setsid();
+	prctl(PR_SET_NAME, "luo_churn");
+	close(1);
+	close(2);
+	while (1)
+		close(make_session(name, nr));
+}
+
+/* A structure that user space can read but not write. */
+static void *read_only(const void *arg, size_t size)
+{
+	void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (page == MAP_FAILED)
+		die("mmap");
+	memcpy(page, arg, size);
+	mprotect(page, 4096, PROT_READ);
+	return page;
 }
 
 /* Files of a session that are there and have their content, from @first on. */
@@ -220,6 +252,10 @@ static void cannot_finish(const char *test)
 	check(session >= 0);
 	write_number(TEST_DIR "cannot_finish", 1);
 	check(luo_finish(session) == -EBUSY);
+
+	/* Nobody needs the handler for that. */
+	check(write_number(TEST_DIR "registered", 0) == 0);
+	check(write_number(TEST_DIR "registered", 1) == 0);
 	check(nr_back(session, test, 0, 10) == 10);
 
 	/* Nor by closing it. */
@@ -273,10 +309,47 @@ static void lost(const char *test)
 	check(luo_retrieve(device, test) == -ENOENT);
 }
 
+/* Who cannot be told the descriptor has retrieved nothing. */
+static void read_only_argument(const char *test)
+{
+	struct liveupdate_ioctl_retrieve_session session_arg = {
+		.size = sizeof(session_arg),
+	};
+	struct liveupdate_session_retrieve_fd file_arg = {
+		.size = sizeof(file_arg),
+		.token = token_of(0),
+	};
+	struct liveupdate_session_finish finish_arg = { .size = sizeof(finish_arg) };
+	int session;
+
+	luo_set_name(session_arg.name, test);
+	check(luo_ioctl(device, LIVEUPDATE_IOCTL_RETRIEVE_SESSION,
+			read_only(&session_arg, sizeof(session_arg))) == -EFAULT);
+	session = luo_retrieve(device, test);
+	check(session >= 0);
+
+	check(luo_ioctl(session, LIVEUPDATE_SESSION_RETRIEVE_FD,
+			read_only(&file_arg, sizeof(file_arg))) == -EFAULT);
+	close(session);
+	session = luo_retrieve(device, test);
+	check(session >= 0);
+	check(nr_back(session, test, 0, 1) == 1);
+	check(luo_ioctl(session, LIVEUPDATE_SESSION_FINISH,
+			read_only(&finish_arg, sizeof(finish_arg))) == 0);
+	check(luo_finish(session) == -EINVAL);
+}
+
 static void empty(const char *test)
 {
-	int session = luo_retrieve(device, test);
+	struct liveupdate_ioctl_retrieve_session arg = { .size = sizeof(arg) };
+	int session;
 
+	/* It would be finished when it is closed. */
+	luo_set_name(arg.name, test);
+	check(luo_ioctl(device, LIVEUPDATE_IOCTL_RETRIEVE_SESSION,
+			read_only(&arg, sizeof(arg))) == -EFAULT);
+
+	session = luo_retrieve(device, test);
 	check(session >= 0);
 	check(luo_retrieve_fd(session, 0) == -ENOENT);
 	check(luo_finish(session) == 0);
@@ -318,6 +391,7 @@ static const struct {
 	{ "fails", fails },
 	{ "no handler", no_handler },
 	{ "lost", lost },
+	{ "read-only", read_only_argument },
 	{ "empty", empty },
 	{ "many", thousand },
 	{ "large", large },
@@ -375,6 +449,8 @@ int main(int argc, char **argv)
 			make_session(argv[i], atoi(argv[i + 1]));
 		printf("ok sessions are kept\n");
 		keep_running();
+	} else if (argc == 4 && !strcmp(argv[1], "churn")) {
+		churn(argv[2], atoi(argv[3]));
 	} else if (argc == 3 && !strcmp(argv[1], "keep-many")) {
 		for (i = 0; i < atoi(argv[2]); i++) {
 			sprintf(name, "many %d", i);

@@ -251,6 +251,27 @@ TEST_F(luo, read_only_argument)
 	close(session);
 }
 
+/* One that returns nothing has no need to write. */
+TEST_F(luo, read_only_preserve)
+{
+	struct liveupdate_session_preserve_fd *arg;
+	int session = luo_create(self->device, "name");
+
+	ASSERT_LE(0, session);
+	arg = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, arg);
+	arg->size = sizeof(*arg);
+	arg->fd = luo_test_file("name", 1);
+	arg->token = 1;
+	ASSERT_EQ(0, mprotect(arg, 4096, PROT_READ));
+	EXPECT_EQ(0, luo_ioctl(session, LIVEUPDATE_SESSION_PRESERVE_FD, arg));
+	EXPECT_EQ(-EEXIST, luo_ioctl(session, LIVEUPDATE_SESSION_PRESERVE_FD, arg));
+
+	close(arg->fd);
+	close(session);
+}
+
 TEST_F(luo, no_descriptors)
 {
 	struct rlimit limit, none;

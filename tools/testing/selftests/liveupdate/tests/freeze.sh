@@ -10,7 +10,7 @@ TEST=/sys/kernel/debug/luo_test
 
 stage1()
 {
-	local preserved
+	local preserved before frozen
 	program luo_handover keep one 100 two 100 three 100
 	preserved=$(counter out/preserved_pages)
 
@@ -26,9 +26,24 @@ stage1()
 		echo $nr > $TEST/fail_freeze
 		refused "temporarily unavailable"
 	done
+
+	# Nobody changes a session while others are frozen: that would be an error.
+	program luo_handover churn five 3
+	sleep 1
+	before=$(calls preserve)
+	check "sessions come and go" [ "$before" -gt 350 ]
+	echo 2000 > $TEST/fail_after_ms
+	echo 250 > $TEST/fail_freeze
+	refused "temporarily unavailable"
+	echo 0 > $TEST/fail_after_ms
+	sleep 1
+	check "sessions come and go again" [ "$(calls preserve)" -gt "$before" ]
+	check "they come and go no more" killall luo_churn
+	sleep 1
+	frozen=$((100 + 149 + 299 + 249))
 	check "and says why" log "luo: file with token .* of luo-test-v1 cannot be frozen: -11"
-	check_eq "the files before that one were frozen" $((100 + 149 + 299)) "$(calls freeze)"
-	check_eq "and unfrozen" $((100 + 149 + 299)) "$(calls unfreeze)"
+	check_eq "the files before that one were frozen" $frozen "$(calls freeze)"
+	check_eq "and unfrozen" $frozen "$(calls unfreeze)"
 	check_eq "no operation came when it should not" 0 "$(cat $TEST/errors)"
 	check_eq "all is preserved as before" "$preserved" "$(counter out/preserved_pages)"
 
