@@ -162,15 +162,9 @@ def threads(run):
             "throughput_ratio_4_threads": ratio("threads", 4)}
 
 
-def checksum(runs, points):
-    """What goes away with the parameter that switches it off. As long as there is no
-    such parameter: in the reboot nothing else depends on what is preserved, but in early
-    boot it cannot be told from the rest of the work."""
-    if "checksum_on" in runs:
-        on, off = runs["checksum_on"].blackout(), runs["checksum_off"].blackout()
-        return {"folios": runs["checksum_on"].operation("preserve", "scattered")["items"],
-                **{f"{part}_instructions": on[part] - off[part]
-                   for part in ("reboot", "early")}}
+def checksum(points):
+    """In the reboot nothing else depends on what is preserved. In early boot the same
+    function reads the same memory, but cannot be told from the rest of the work."""
     known = [point for point in points if "error" not in point]
     if not known:
         raise Failed("nothing was handed over that could have a checksum")
@@ -207,7 +201,7 @@ def results(about, runs):
         "operations_with_kexec_handover_debug": operations(debug),
         "metadata": {f"{pattern}_bytes_per_gib": attempt(bytes_per_gib, plain, pattern)
                      for pattern in ("scattered", "dense")},
-        "checksum": attempt(checksum, runs, points),
+        "checksum": attempt(checksum, points),
         "threads": attempt(threads, runs["threads"]),
     }
     if "tests" in runs:

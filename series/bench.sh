@@ -30,12 +30,6 @@ kernel=${BENCH_KERNEL:-x86_64}
 nodebug=${BENCH_KERNEL:-x86_64-nodebug}
 results=$build/bench${BENCH_KERNEL:+-$BENCH_KERNEL}
 
-# A kernel parameter that has KHO do without its checksum, as in "name=off", and
-# the number of folios that it is measured with. Empty: there is no such thing, and
-# the checksum cannot be told from the other work of early boot.
-checksum_off=
-checksum_folios=50000
-
 # 1 M scattered folios are every second page of 8 GiB. The large region needs a
 # machine that few have: untouched memory costs nothing.
 mem=12G
@@ -99,13 +93,6 @@ measure_all() {
 		blackout "region_$n" "Blackout with $n GiB in a row" $memory \
 			khofolios=0 "reserve_mem=${n}G:2M:khoblackout"
 	done
-
-	if [ -n "$checksum_off" ]; then
-		blackout checksum_on "Blackout with a checksum" $mem \
-			khofolios=$checksum_folios
-		blackout checksum_off "Blackout without a checksum" $mem \
-			khofolios=$checksum_folios "$checksum_off"
-	fi
 
 	measure operations_debug "Operations, with KEXEC_HANDOVER_DEBUG" \
 		"$kernel" bench "" "khoitems=$items" operations

@@ -16,4 +16,5 @@ for on in 0 1; do
 	"$tests/main" -v > "$logs/memblock.out" || { cat "$logs/memblock.out"; exit 1; }
 	if grep '^not ok' "$logs/memblock.out"; then exit 1; fi
 	grep -c '^ok ' "$logs/memblock.out"
+	if [ $on = 1 ]; then grep -q '^ok .* memblock_kho_regions' "$logs/memblock.out"; fi
 done

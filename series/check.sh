@@ -108,11 +108,12 @@ kernel x86_64-nodeferred CONFIG_DEFERRED_STRUCT_PAGE_INIT=n \
 vmtest x86_64-nodeferred "In QEMU, without DEFERRED_STRUCT_PAGE_INIT and KHO's own checks" \
 	handover early numa numa_memoryless reserve_mem_large storm overlap
 
-kernel x86_64-debug faults debug CONFIG_NET=n CONFIG_UNIX=n
+kernel x86_64-debug faults debug
 KHO_APPEND="page_poison=1" vmtest x86_64-debug "In QEMU, with a debug kernel" \
 	faults chain threads handover early numa numa_memoryless fdt_full kunit
 vm_options=("${live_update[@]}")
-KHO_APPEND="page_poison=1" vmtest x86_64-debug "In QEMU, live update with a debug kernel" freeze
+KHO_APPEND="page_poison=1" vmtest x86_64-debug "In QEMU, live update with a debug kernel" \
+	ioctls freeze
 
 before=$skipped
 script interop "Handing over to mainline and back" "$top/series/interop.sh"

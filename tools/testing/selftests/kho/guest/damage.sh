@@ -34,7 +34,11 @@ host_action()
 
 host_check()
 {
+	local nr
 	python3 -B "$here/damage" check "$1"
+	nr=$(grep -c 'khotest: damage .* expects ' "$1")
+	[ "$nr" = "$(echo "$KINDS" | wc -w)" ] ||
+		echo "not ok $nr handovers were damaged, of $(echo "$KINDS" | wc -w)"
 }
 
 # kind_of STAGE: the kind of damage that STAGE sees, if it sees one

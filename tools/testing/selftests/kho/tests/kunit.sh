@@ -27,6 +27,7 @@ suites()
 	dmesg | sed -n 's/^\[[ 0-9.]*\]  *\(\(not \)\?ok [0-9]* .*\)/\1/p' |
 		while read -r line; do
 			case $line in
+			*"# SKIP"*) say "not ok kunit: $line" ;;
 			ok*) say "ok kunit: ${line#ok * }" ;;
 			*) say "not ok kunit: ${line#not ok * }" ;;
 			esac

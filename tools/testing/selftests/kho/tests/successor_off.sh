@@ -6,7 +6,7 @@ STAGES=2
 stage1()
 {
 	check "producer preserves" producer preserve
-	EXTRA="kho=off"
+	EXTRA="kho=off khomem=$(meminfo MemTotal)"
 	next_stage 2
 }
 
@@ -15,5 +15,6 @@ stage2()
 	check "the handover is ignored, and it is said" \
 		log 'kho: handover ignored: KHO is off'
 	check "KHO is off" [ ! -d $KHO ]
+	check "all memory is there" between $(($(param khomem) - $(meminfo MemTotal))) -512 512
 	check "producer finds nothing" eval '! producer restore 2>/dev/null'
 }
