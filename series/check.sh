@@ -95,11 +95,12 @@ mkdir -p "$build/liveupdate"
 script programs "Building the programs that try live update" \
 	make -C "$tests/../liveupdate" OUTPUT="$build/liveupdate"
 live_update=(-d ../liveupdate/tests)
-for program in luo_ioctl luo_handover; do
+for program in luo_ioctl luo_handover luo_memfd luo_memfd_ioctl; do
 	live_update+=(-b "$build/liveupdate/$program")
 done
 vm_options=("${live_update[@]}")
-vmtest x86_64 "In QEMU, live update" ioctls handover freeze
+vmtest x86_64 "In QEMU, live update" ioctls handover freeze sharing \
+	memfd memfd_dense memfd_chain
 vm_options=()
 
 kernel x86_64-nodeferred CONFIG_DEFERRED_STRUCT_PAGE_INIT=n \
@@ -113,7 +114,7 @@ KHO_APPEND="page_poison=1" vmtest x86_64-debug "In QEMU, with a debug kernel" \
 	faults chain threads handover early numa numa_memoryless fdt_full kunit
 vm_options=("${live_update[@]}")
 KHO_APPEND="page_poison=1" vmtest x86_64-debug "In QEMU, live update with a debug kernel" \
-	ioctls freeze
+	ioctls freeze sharing memfd memfd_chain
 
 before=$skipped
 script interop "Handing over to mainline and back" "$top/series/interop.sh"

@@ -24,6 +24,8 @@ int kho_preserve_pages(struct page *page, unsigned long nr_pages);
 void kho_unpreserve_pages(struct page *page, unsigned long nr_pages);
 int kho_preserve_vmalloc(void *ptr, struct kho_vmalloc *preservation);
 void kho_unpreserve_vmalloc(struct kho_vmalloc *preservation);
+void *kho_vmalloc_append(struct kho_vmalloc *preservation,
+			 struct kho_vmalloc_chunk **last);
 void *kho_alloc_preserve(size_t size);
 void kho_unpreserve_free(void *mem);
 int kho_add_subtree(const char *name, void *blob, size_t size);
@@ -83,6 +85,12 @@ static inline int kho_preserve_vmalloc(void *ptr,
 }
 
 static inline void kho_unpreserve_vmalloc(struct kho_vmalloc *preservation) {}
+
+static inline void *kho_vmalloc_append(struct kho_vmalloc *preservation,
+				       struct kho_vmalloc_chunk **last)
+{
+	return ERR_PTR(-EOPNOTSUPP);
+}
 
 static inline void *kho_alloc_preserve(size_t size)
 {

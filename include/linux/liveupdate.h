@@ -2,8 +2,10 @@
 #ifndef _LINUX_LIVEUPDATE_H
 #define _LINUX_LIVEUPDATE_H
 
+#include <linux/atomic.h>
 #include <linux/errno.h>
 #include <linux/list.h>
+#include <linux/mutex.h>
 #include <linux/types.h>
 #include <linux/kho/abi/luo.h>
 
@@ -74,6 +76,7 @@ struct liveupdate_file_ops {
  *		for the handler with the same string
  * @list: private
  * @users: private: number of files that rely on it
+ * @flbs: private: the objects that its files share
  */
 struct liveupdate_file_handler {
 	const struct liveupdate_file_ops *ops;
@@ -81,6 +84,73 @@ struct liveupdate_file_handler {
 
 	struct list_head list;
 	unsigned long users;
+	struct list_head flbs;
+};
+
+struct liveupdate_flb;
+
+/**
+ * struct liveupdate_flb_op_args - what an operation on a shared object is about
+ * @flb: the object
+ * @data: what the next kernel gets: preserve sets it
+ * @obj: the object itself, in this kernel: preserve and retrieve set it
+ */
+struct liveupdate_flb_op_args {
+	struct liveupdate_flb *flb;
+	u64 data;
+	void *obj;
+};
+
+/**
+ * struct liveupdate_flb_ops - what is done with a shared object
+ * @preserve: the first file that relies on it is about to be preserved. 0 or
+ *	      -errno, and then the file is not preserved
+ * @unpreserve: the last one is not preserved any more: take @preserve back
+ * @retrieve: make the object anew, in the next kernel. 0 or -errno, and that is
+ *	      final
+ * @finish: the last file that relies on it was finished: free it. Nobody may have
+ *	    asked for it, then it was retrieved for this
+ * @owner: the module that is pinned from preserve to unpreserve, and from retrieve
+ *	   to finish
+ *
+ * All but @owner must be there, and may sleep. They are called one after the other.
+ */
+struct liveupdate_flb_ops {
+	int (*preserve)(struct liveupdate_flb_op_args *args);
+	void (*unpreserve)(struct liveupdate_flb_op_args *args);
+	int (*retrieve)(struct liveupdate_flb_op_args *args);
+	void (*finish)(struct liveupdate_flb_op_args *args);
+	struct module *owner;
+};
+
+/* Private: an object on one side. */
+struct luo_flb_state {
+	struct mutex lock;	/* of all that follows, and of operations */
+	unsigned long count;	/* of reasons to keep it */
+	u64 data;
+	void *obj;
+	int status;		/* 1 when it was retrieved, -errno when it cannot be */
+};
+
+/**
+ * struct liveupdate_flb - a file-lifecycle-bound object, which files share
+ * @ops: what is done with it
+ * @compatible: what is handed over, and in which version
+ * @list: private
+ * @nr_handlers: private: number of handlers the files of which rely on it
+ * @nr_files: private: number of files for the next kernel that do
+ * @outgoing: private: for the next kernel
+ * @incoming: private: of the previous kernel
+ */
+struct liveupdate_flb {
+	const struct liveupdate_flb_ops *ops;
+	const char compatible[LUO_COMPATIBLE_LENGTH];
+
+	struct list_head list;
+	unsigned int nr_handlers;
+	atomic_long_t nr_files;
+	struct luo_flb_state outgoing;
+	struct luo_flb_state incoming;
 };
 
 #ifdef CONFIG_LIVEUPDATE
@@ -89,6 +159,14 @@ bool liveupdate_enabled(void);
 int liveupdate_reboot(void);
 int liveupdate_register_file_handler(struct liveupdate_file_handler *handler);
 int liveupdate_unregister_file_handler(struct liveupdate_file_handler *handler);
+int liveupdate_register_flb(struct liveupdate_file_handler *handler,
+			    struct liveupdate_flb *flb);
+int liveupdate_unregister_flb(struct liveupdate_file_handler *handler,
+			      struct liveupdate_flb *flb);
+int liveupdate_flb_get_incoming(struct liveupdate_flb *flb, void **objp);
+void liveupdate_flb_put_incoming(struct liveupdate_flb *flb);
+int liveupdate_flb_get_outgoing(struct liveupdate_flb *flb, void **objp);
+void liveupdate_flb_put_outgoing(struct liveupdate_flb *flb);
 
 #else /* !CONFIG_LIVEUPDATE */
 
@@ -113,6 +191,36 @@ liveupdate_unregister_file_handler(struct liveupdate_file_handler *handler)
 {
 	return -EOPNOTSUPP;
 }
+
+static inline int
+liveupdate_register_flb(struct liveupdate_file_handler *handler,
+			struct liveupdate_flb *flb)
+{
+	return -EOPNOTSUPP;
+}
+
+static inline int
+liveupdate_unregister_flb(struct liveupdate_file_handler *handler,
+			  struct liveupdate_flb *flb)
+{
+	return -EOPNOTSUPP;
+}
+
+static inline int
+liveupdate_flb_get_incoming(struct liveupdate_flb *flb, void **objp)
+{
+	return -EOPNOTSUPP;
+}
+
+static inline void liveupdate_flb_put_incoming(struct liveupdate_flb *flb) {}
+
+static inline int
+liveupdate_flb_get_outgoing(struct liveupdate_flb *flb, void **objp)
+{
+	return -EOPNOTSUPP;
+}
+
+static inline void liveupdate_flb_put_outgoing(struct liveupdate_flb *flb) {}
 
 #endif /* CONFIG_LIVEUPDATE */
 

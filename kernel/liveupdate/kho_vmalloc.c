@@ -150,11 +150,74 @@ err_undo:
 }
 EXPORT_SYMBOL_GPL(kho_preserve_vmalloc);
 
+static int append_chunk(struct kho_vmalloc *preservation,
+			struct kho_vmalloc_chunk **last)
+{
+	struct kho_vmalloc_chunk *chunk = kho_alloc_preserve(sizeof(*chunk));
+
+	if (IS_ERR(chunk))
+		return PTR_ERR(chunk);
+
+	if (*last)
+		(*last)->next = virt_to_phys(chunk);
+	else
+		preservation->first = virt_to_phys(chunk);
+	*last = chunk;
+	return 0;
+}
+
+/**
+ * kho_vmalloc_append - hand over a vmalloc area that is not there yet
+ * @preservation: describes it; all zero as long as it has no pages
+ * @last: for this function; NULL as long as it has no pages
+ *
+ * For an array that grows, or that is too large for one allocation: this makes
+ * it one page longer. The next kernel gets it in one piece from
+ * kho_restore_vmalloc(). In this one the pages are the caller's, and
+ * kho_unpreserve_vmalloc() does not free them.
+ *
+ * Context: Process context, after fs_initcall; may sleep. One at a time for an
+ *	    area.
+ * Return: the address of the page, an order-0 folio that is zeroed and
+ * preserved; or an ERR_PTR(): -EOPNOTSUPP when KHO is off, -E2BIG when no more
+ * can be described, -ENOMEM. On failure nothing has changed.
+ */
+void *kho_vmalloc_append(struct kho_vmalloc *preservation,
+			 struct kho_vmalloc_chunk **last)
+{
+	unsigned int slot = preservation->total_pages % KHO_VMALLOC_SLOTS;
+	void *page;
+	int err;
+
+	if (preservation->total_pages == U32_MAX)
+		return ERR_PTR(-E2BIG);
+
+	page = kho_alloc_preserve(PAGE_SIZE);
+	if (IS_ERR(page))
+		return page;
+
+	/* The last chunk is full, or there is none. */
+	if (!slot) {
+		err = append_chunk(preservation, last);
+		if (err) {
+			kho_unpreserve_free(page);
+			return ERR_PTR(err);
+		}
+	}
+
+	(*last)->phys[slot] = virt_to_phys(page);
+	preservation->flags = KHO_VMALLOC_ALLOC;
+	preservation->total_pages++;
+	return page;
+}
+EXPORT_SYMBOL_GPL(kho_vmalloc_append);
+
 /**
  * kho_unpreserve_vmalloc - take kho_preserve_vmalloc() back
  * @preservation: what it filled in; is emptied
  *
- * The vmalloc area itself stays as it is, and the caller's.
+ * The vmalloc area itself stays as it is, and the caller's. So do the pages of
+ * kho_vmalloc_append().
  *
  * Context: Process context; may sleep.
  */

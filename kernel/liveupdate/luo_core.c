@@ -140,31 +140,11 @@ int liveupdate_reboot(void)
 		return -EINTR;
 
 	err = check_image(kexec_image) ?: luo_sessions_freeze();
+	if (!err)
+		luo_flbs_write();
 	gate_closed = !err;
 	up_write(&gate);
 	return err;
-}
-
-/* Nobody in this kernel shares objects among files: there is only their list. */
-static void __init take_over_flbs(u64 flbs_pa)
-{
-	const struct luo_flbs_ser *flbs;
-	struct folio *folio;
-
-	if (!flbs_pa)
-		return;
-
-	folio = kho_restore_folio(flbs_pa);
-	if (!folio) {
-		pr_warn("no list of shared objects at %#llx\n", flbs_pa);
-		return;
-	}
-
-	flbs = folio_address(folio);
-	if (flbs->count)
-		pr_warn("%llu shared objects are not known: their memory stays reserved\n",
-			flbs->count);
-	folio_put(folio);
 }
 
 /* Read what the previous kernel has left. Returns how often that happened. */
@@ -192,7 +172,7 @@ static u64 __init take_over(void)
 	kho_restore_free(phys_to_virt(phys));
 
 	luo_sessions_take_over(copy.sessions_pa);
-	take_over_flbs(copy.flbs_pa);
+	luo_flbs_take_over(copy.flbs_pa);
 	return copy.liveupdate_num;
 }
 
@@ -200,18 +180,14 @@ static u64 __init take_over(void)
 static int __init hand_over(u64 liveupdate_num)
 {
 	struct luo_ser *ser = kho_alloc_preserve(sizeof(*ser));
-	struct luo_flbs_ser *flbs;
 	int err;
 
 	if (IS_ERR(ser))
 		return PTR_ERR(ser);
 
-	flbs = kho_alloc_preserve(PAGE_SIZE);
-	if (IS_ERR(flbs)) {
-		err = PTR_ERR(flbs);
+	err = luo_flbs_init(&ser->flbs_pa);
+	if (err)
 		goto err_ser;
-	}
-	flbs->pgcnt = 1;
 
 	err = luo_sessions_init(&ser->sessions_pa);
 	if (err)
@@ -219,7 +195,6 @@ static int __init hand_over(u64 liveupdate_num)
 
 	strscpy(ser->compatible, LUO_KHO_COMPATIBLE);
 	ser->liveupdate_num = liveupdate_num;
-	ser->flbs_pa = virt_to_phys(flbs);
 	err = kho_add_subtree(LUO_KHO_SUBTREE, ser, sizeof(*ser));
 	if (err)
 		goto err_sessions;
@@ -237,7 +212,7 @@ err_subtree:
 err_sessions:
 	luo_sessions_exit();
 err_flbs:
-	kho_unpreserve_free(flbs);
+	luo_flbs_exit();
 err_ser:
 	kho_unpreserve_free(ser);
 	return err;

@@ -223,12 +223,18 @@ static int preserve(struct luo_file *luo_file, struct file *file)
 	if (err)
 		goto err_put;
 
-	err = call(luo_file, ops->preserve);
+	err = luo_flbs_preserve(luo_file->handler);
 	if (err)
 		goto err_id;
 
+	err = call(luo_file, ops->preserve);
+	if (err)
+		goto err_flbs;
+
 	return 0;
 
+err_flbs:
+	luo_flbs_unpreserve(luo_file->handler);
 err_id:
 	del_id(luo_file);
 err_put:
@@ -301,6 +307,7 @@ static void unpreserve(struct luo_file *luo_file)
 	struct liveupdate_file_op_args args = last_args(luo_file);
 
 	args.handler->ops->unpreserve(&args);
+	luo_flbs_unpreserve(args.handler);
 	del_id(luo_file);
 	luo_handler_put(luo_file->handler);
 	fput(luo_file->file);
@@ -562,6 +569,7 @@ static bool finish(struct luo_file *luo_file)
 		return false;
 
 	args.handler->ops->finish(&args);
+	luo_flbs_finish(args.handler);
 	luo_handler_put(args.handler);
 	if (luo_file->file)
 		fput(luo_file->file);

@@ -6,6 +6,7 @@
 #define pr_fmt(fmt) "luo: " fmt
 
 #include <linux/cleanup.h>
+#include <linux/err.h>
 #include <linux/export.h>
 #include <linux/list.h>
 #include <linux/liveupdate.h>
@@ -70,6 +71,7 @@ int liveupdate_register_file_handler(struct liveupdate_file_handler *handler)
 		return -EEXIST;
 
 	handler->users = 0;
+	INIT_LIST_HEAD(&handler->flbs);
 	list_add_tail(&handler->list, &handlers);
 	return 0;
 }
@@ -84,8 +86,9 @@ EXPORT_SYMBOL_GPL(liveupdate_register_file_handler);
  * files, so that this succeeds when it is unloaded.
  *
  * Context: Process context; may sleep. Not from an operation of a handler.
- * Return: 0; -EBUSY when there are files which rely on it, and then it stays
- * registered; -EOPNOTSUPP when live update is off.
+ * Return: 0; -EBUSY when there are files which rely on it, or objects that they
+ * share are still registered, and then it stays registered; -EOPNOTSUPP when live
+ * update is off.
  */
 int liveupdate_unregister_file_handler(struct liveupdate_file_handler *handler)
 {
@@ -94,7 +97,7 @@ int liveupdate_unregister_file_handler(struct liveupdate_file_handler *handler)
 
 	guard(mutex)(&handlers_lock);
 
-	if (handler->users)
+	if (handler->users || !list_empty(&handler->flbs))
 		return -EBUSY;
 
 	list_del(&handler->list);
@@ -159,4 +162,72 @@ void luo_handler_put(struct liveupdate_file_handler *handler)
 		handler->users--;
 
 	module_put(owner);
+}
+
+/**
+ * luo_handler_add_flb - files of a handler share one more object
+ * @handler: the handler
+ * @link: what stands for the object
+ * @same: whether two of these stand for the same
+ *
+ * Who has pinned the handler can read the list: it does not change then.
+ *
+ * Return: 0; -EINVAL when the handler is not registered; -EBUSY when somebody relies
+ * on it; -EEXIST when the object is there.
+ */
+int luo_handler_add_flb(struct liveupdate_file_handler *handler,
+			struct list_head *link,
+			bool (*same)(const struct list_head *a,
+				     const struct list_head *b))
+{
+	struct list_head *other;
+
+	guard(mutex)(&handlers_lock);
+
+	if (find_handler(handler->compatible) != handler)
+		return -EINVAL;
+	if (handler->users)
+		return -EBUSY;
+
+	list_for_each(other, &handler->flbs) {
+		if (same(other, link))
+			return -EEXIST;
+	}
+
+	list_add_tail(link, &handler->flbs);
+	return 0;
+}
+
+/**
+ * luo_handler_del_flb - files of a handler do not share an object any more
+ * @handler: the handler
+ * @key: what stands for the object
+ * @same: whether two of these stand for the same
+ *
+ * Return: what luo_handler_add_flb() was given; ERR_PTR(-EBUSY) when somebody relies
+ * on the handler; ERR_PTR(-ENOENT) when the object is not there.
+ */
+struct list_head *
+luo_handler_del_flb(struct liveupdate_file_handler *handler,
+		    const struct list_head *key,
+		    bool (*same)(const struct list_head *a,
+				 const struct list_head *b))
+{
+	struct list_head *link;
+
+	guard(mutex)(&handlers_lock);
+
+	if (find_handler(handler->compatible) != handler)
+		return ERR_PTR(-ENOENT);
+	if (handler->users)
+		return ERR_PTR(-EBUSY);
+
+	list_for_each(link, &handler->flbs) {
+		if (same(link, key)) {
+			list_del(link);
+			return link;
+		}
+	}
+
+	return ERR_PTR(-ENOENT);
 }

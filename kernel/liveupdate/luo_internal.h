@@ -30,6 +30,10 @@
  *    ones; the lock of the handlers; and that of the ids of preserved files. None
  *    of these is taken while another one of them is held.
  *
+ * Of objects that files share there is a lock for each side of each object, which
+ * is taken between 3 and 4, and its operations are called under it. The lock of their
+ * list is taken outside of the lock of the handlers, and of no other.
+ *
  * Operations of file handlers are called under 1 and 2, or 2 and 3. To freeze, 1
  * is held alone and no other. can_preserve and get_id are called under 2, the
  * first of them under the lock of the handlers as well. So a handler can take
@@ -119,5 +123,24 @@ int luo_files_finish(struct luo_files *files);
 struct liveupdate_file_handler *luo_handler_get_for_file(struct file *file);
 struct liveupdate_file_handler *luo_handler_get(const char *compatible);
 void luo_handler_put(struct liveupdate_file_handler *handler);
+int luo_handler_add_flb(struct liveupdate_file_handler *handler,
+			struct list_head *link,
+			bool (*same)(const struct list_head *a,
+				     const struct list_head *b));
+struct list_head *
+luo_handler_del_flb(struct liveupdate_file_handler *handler,
+		    const struct list_head *key,
+		    bool (*same)(const struct list_head *a,
+				 const struct list_head *b));
+
+/* luo_flb.c */
+bool luo_flb_same(const struct list_head *a, const struct list_head *b);
+int luo_flbs_preserve(struct liveupdate_file_handler *handler);
+void luo_flbs_unpreserve(struct liveupdate_file_handler *handler);
+void luo_flbs_finish(struct liveupdate_file_handler *handler);
+void luo_flbs_write(void);
+int luo_flbs_init(u64 *flbs_pa);
+void luo_flbs_exit(void);
+void luo_flbs_take_over(u64 flbs_pa);
 
 #endif /* _LUO_INTERNAL_H */

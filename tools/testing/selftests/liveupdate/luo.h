@@ -149,21 +149,27 @@ static inline int write_number(const char *path, long value)
 	return rc;
 }
 
-/* How often an operation of the test files was called, or -1. */
-static inline long nr_calls(const char *op)
+/* The number behind a word in a file, or -1. */
+static inline long number_of(const char *path, const char *word)
 {
-	FILE *file = fopen(TEST_DIR "calls", "r");
+	FILE *file = fopen(path, "r");
 	char name[32];
 	long nr, found = -1;
 
 	if (!file)
 		return -1;
 	while (fscanf(file, "%31s %ld", name, &nr) == 2) {
-		if (!strcmp(name, op))
+		if (!strcmp(name, word))
 			found = nr;
 	}
 	fclose(file);
 	return found;
+}
+
+/* How often an operation of the test files was called, or -1. */
+static inline long nr_calls(const char *op)
+{
+	return number_of(TEST_DIR "calls", op);
 }
 
 #endif /* _SELFTESTS_LIVEUPDATE_LUO_H */

@@ -4,6 +4,7 @@
  *
  *	luo_handover keep [NAME NR]...	make sessions with NR test files, and keep
  *					them in the background
+ *	luo_handover keep-sharing [NAME NR]...	the same, with files that share an object
  *	luo_handover keep-many NR	the same, NR sessions with a file each
  *	luo_handover again NAME NR	retrieve this session and make one of the
  *					same name and files for the next kernel
@@ -379,10 +380,92 @@ static void large(const char *test)
 	check(luo_finish(session) == 0);
 }
 
+#define SHARING_DEVICE	"/dev/luo_flb_test"
+#define SHARING_DIR	"/sys/kernel/debug/luo_flb_test/"
+
+static long nr_shared(const char *op)
+{
+	return number_of(SHARING_DIR "calls", op);
+}
+
+static void make_sharing(const char *name, int nr)
+{
+	int session = luo_create(device, name);
+	int file, i, err = 0;
+
+	for (i = 0; i < nr && !err; i++) {
+		file = open(SHARING_DEVICE, O_RDWR);
+		err = luo_preserve_fd(session, file, i);
+		close(file);
+	}
+	if (err) {
+		errno = -err;
+		die(name);
+	}
+}
+
+/* Before the kexec. Closes its sessions, and those that are kept have the object. */
+static void share(const char *test)
+{
+	long before = nr_shared("preserve");
+	int session = luo_create(device, "sharing now"), other = luo_create(device, "later");
+	int file = open(SHARING_DEVICE, O_RDWR), second = open(SHARING_DEVICE, O_RDWR);
+
+	/* A file without what it shares is not preserved. */
+	write_number(SHARING_DIR "fail", 1);
+	check(luo_preserve_fd(session, file, 1) == -EIO);
+	check(luo_preserve_fd(session, file, 1) == 0);
+	check(luo_preserve_fd(other, second, 1) == 0);
+	check(nr_shared("preserve") == before + 1);
+	close(session);
+	check(nr_shared("unpreserve") == before);
+	close(other);
+	check(nr_shared("unpreserve") == before + 1);
+	check(read_number(SHARING_DIR "errors") == 0);
+}
+
+static void sharing(const char *test)
+{
+	int session = luo_retrieve(device, test), other;
+
+	check(session >= 0);
+	check(nr_shared("retrieve") == 0);
+	check(luo_retrieve_fd(session, 2) >= 0);
+	check(luo_retrieve_fd(session, 0) >= 0);
+	check(nr_shared("retrieve") == 1);
+	check(nr_shared("incoming_files") == 5);
+	check(luo_finish(session) == 0);
+	check(nr_shared("finish") == 0);
+
+	/* The last of its files is in another session. */
+	other = luo_retrieve(device, "sharing too");
+	check(other >= 0);
+	check(luo_finish(other) == 0);
+	check(nr_shared("retrieve") == 1);
+	check(nr_shared("finish") == 1);
+	check(read_number(SHARING_DIR "errors") == 0);
+}
+
+/* What nobody has asked for is freed, too. */
+static void unasked(const char *test)
+{
+	int session = luo_retrieve(device, test);
+
+	check(session >= 0);
+	check(luo_finish(session) == 0);
+	check(nr_shared("retrieve") == 1);
+	check(nr_shared("incoming_files") == 4);
+	check(nr_shared("finish") == 1);
+	check(read_number(SHARING_DIR "errors") == 0);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(const char *test);
 } tests[] = {
+	{ "share", share },
+	{ "sharing", sharing },
+	{ "unasked", unasked },
 	{ "all", all },
 	{ "threads", several_threads },
 	{ "half", half },
@@ -447,6 +530,11 @@ int main(int argc, char **argv)
 	} else if (argc >= 2 && !strcmp(argv[1], "keep")) {
 		for (i = 2; i + 1 < argc; i += 2)
 			make_session(argv[i], atoi(argv[i + 1]));
+		printf("ok sessions are kept\n");
+		keep_running();
+	} else if (argc >= 2 && !strcmp(argv[1], "keep-sharing")) {
+		for (i = 2; i + 1 < argc; i += 2)
+			make_sharing(argv[i], atoi(argv[i + 1]));
 		printf("ok sessions are kept\n");
 		keep_running();
 	} else if (argc == 4 && !strcmp(argv[1], "churn")) {

@@ -7,6 +7,7 @@ TIMEOUT=${KHO_TIMEOUT:-300}
 stage1()
 {
 	harness luo_ioctl
+	harness luo_memfd_ioctl
 }
 
 # harness PROGRAM: run a program of tests, and report what each of them says. One

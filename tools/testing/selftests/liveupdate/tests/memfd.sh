@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Memfds of all kinds across a kexec, on a machine with 1 GiB.
+
+STAGES=2
+MEM=1G
+APPEND="liveupdate=on brd.rd_size=65536"
+TIMEOUT=${KHO_TIMEOUT:-300}
+
+SHMEM=/sys/kernel/mm/transparent_hugepage/shmem_enabled
+
+stage1()
+{
+	check "there is swap" eval 'mkswap /dev/ram0 > /dev/null && swapon /dev/ram0'
+	program luo_memfd keep swapped
+	check "and not any more" swapoff /dev/ram0
+	program luo_memfd keep cma small sparse fallocated threads half unclaimed
+	echo force > $SHMEM
+	program luo_memfd keep thp
+	echo never > $SHMEM
+	program luo_memfd keep writers
+	check "the last kinds" [ "$(wc -l < $LIST/outgoing)" = 10 ]
+	sleep 1
+	next_stage 2
+}
+
+stage2()
+{
+	check "all sessions were taken over" log "luo: took over 10 sessions"
+	echo force > $SHMEM
+	program luo_memfd after small sparse thp fallocated swapped cma writers threads half
+	check_eq "one is left" 1 "$(cat $LIST/unclaimed)"
+	# 50 times 300 pages, one that describes them, two for their list, one for that;
+	# the list of files itself has been read.
+	check_eq "with all that belongs to it" $((50 * (300 + 4))) \
+		"$(counter in/unclaimed_pages)"
+	program luo_memfd after unclaimed
+	check_eq "all memory is back" 0 "$(counter in/unclaimed_pages)"
+}
+
+LIST=/sys/kernel/debug/liveupdate

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# The same memfds through five kexecs. Before the first, their keeper is killed, and a
+# reboot fails after they were frozen.
+
+STAGES=6
+APPEND="liveupdate=on"
+TIMEOUT=${KHO_TIMEOUT:-300}
+
+TEST=/sys/kernel/debug/luo_test
+
+stage1()
+{
+	local before pages
+	before=$(counter out/preserved_pages)
+	program luo_memfd keep threads writers
+	pages=$(counter out/preserved_pages)
+	check "they are preserved" [ "$pages" -gt $((before + 15000)) ]
+	check "their keepers are killed" killall -9 luo_memfd
+	sleep 1
+	check_eq "nothing is preserved any more" "$before" "$(counter out/preserved_pages)"
+
+	# One session after them, so that a file fails when they are frozen.
+	program luo_memfd keep threads writers
+	program luo_handover keep last 1
+	echo 1 > $TEST/fail_freeze
+	echo 500 > $TEST/fail_after_ms
+	load_next 2
+	check "the kexec fails" eval '! kexec -e -x 2> /tmp/why'
+	check "as it should" grep -qi "temporarily unavailable" /tmp/why
+	sleep 1
+	check_eq "writers and keepers are alive" 4 "$(pidof luo_memfd | wc -w)"
+	check "writers went on" [ "$(counter out/preserved_pages)" -gt "$pages" ]
+	boot_next
+}
+
+stage2()
+{
+	program luo_memfd after writers
+	program luo_memfd again threads
+	next_stage 3
+}
+
+stage3() { hand_on 4; }
+stage4() { hand_on 5; }
+stage5() { hand_on 6; }
+
+hand_on()
+{
+	check_eq "sessions that were not retrieved are gone" 1 "$(cat $LIST/unclaimed)"
+	program luo_memfd again threads
+	next_stage "$1"
+}
+
+stage6()
+{
+	program luo_memfd after threads
+	check_eq "all memory is back" 0 "$(counter in/unclaimed_pages)"
+}
+
+LIST=/sys/kernel/debug/liveupdate

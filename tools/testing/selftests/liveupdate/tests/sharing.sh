@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Objects that files of several sessions share.
+
+STAGES=3
+APPEND="liveupdate=on"
+TIMEOUT=${KHO_TIMEOUT:-300}
+
+SHARING=/sys/kernel/debug/luo_flb_test
+
+stage1()
+{
+	program luo_handover after share
+	program luo_handover keep-sharing sharing 3 "sharing too" 2
+	next_stage 2
+}
+
+stage2()
+{
+	program luo_handover after sharing
+	check_eq "all memory is back" 0 "$(counter in/unclaimed_pages)"
+	program luo_handover keep-sharing unasked 4
+	next_stage 3
+}
+
+stage3()
+{
+	program luo_handover after unasked
+	check_eq "all memory is back" 0 "$(counter in/unclaimed_pages)"
+	check_eq "there were no errors" 0 "$(cat $SHARING/errors)"
+}
