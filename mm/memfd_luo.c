@@ -10,7 +10,7 @@
  * The list is an array that grows by pages, so that files can be of any size.
  */
 
-#define pr_fmt(fmt) "luo: memfd: " fmt
+#define pr_fmt(fmt) "luo: " fmt
 
 #include <linux/cleanup.h>
 #include <linux/err.h>
@@ -50,6 +50,7 @@
  * @last: for kho_vmalloc_append()
  * @pages: the pages of the list, by their &folio.lru
  * @nr: number of folios in the list
+ * @nr_poisoned: pages of the system that were poisoned when it was preserved
  */
 struct memfd_out {
 	struct memfd_luo_ser *ser;
@@ -57,7 +58,17 @@ struct memfd_out {
 	struct kho_vmalloc_chunk *last;
 	struct list_head pages;
 	u64 nr;
+	long nr_poisoned;
 };
+
+static long nr_poisoned(void)
+{
+#ifdef CONFIG_MEMORY_FAILURE
+	return atomic_long_read(&num_poisoned_pages);
+#else
+	return 0;
+#endif
+}
 
 /* Where the next folio comes in the list. It is there when out->nr is increased. */
 static struct memfd_luo_folio_ser *next_entry(struct memfd_out *out)
@@ -368,6 +379,7 @@ static int memfd_preserve(struct liveupdate_file_op_args *args)
 		return -ENOMEM;
 
 	INIT_LIST_HEAD(&out->pages);
+	out->nr_poisoned = nr_poisoned();
 	out->ser = kho_alloc_preserve(sizeof(*out->ser));
 	if (IS_ERR(out->ser)) {
 		err = PTR_ERR(out->ser);
@@ -406,6 +418,29 @@ static void memfd_unpreserve(struct liveupdate_file_op_args *args)
 	kfree(out);
 }
 
+/* If memory has failed since: whether it was some of this file. */
+static bool is_poisoned(const struct memfd_out *out)
+{
+	const struct memfd_luo_folio_ser *entries;
+	u64 left = out->nr;
+	struct folio *page;
+	unsigned int i;
+
+	if (nr_poisoned() == out->nr_poisoned)
+		return false;
+
+	list_for_each_entry(page, &out->pages, lru) {
+		entries = folio_address(page);
+		for (i = 0; i < FOLIOS_PER_PAGE && left; i++, left--) {
+			if (folio_contain_hwpoisoned_page(pfn_folio(entries[i].pfn)))
+				return true;
+		}
+		cond_resched();
+	}
+
+	return false;
+}
+
 static void write_ser(const struct memfd_out *out, const struct file *file)
 {
 	struct inode *inode = file_inode(file);
@@ -431,6 +466,8 @@ static int memfd_freeze(struct liveupdate_file_op_args *args)
 		return err;
 
 	err = preserve_folios(out, inode, true);
+	if (!err && is_poisoned(out))
+		err = -EHWPOISON;
 	if (err) {
 		shmem_unfreeze(inode);
 		return err;
@@ -468,6 +505,8 @@ static struct folio *claim_folio(const struct memfd_luo_folio_ser *entry)
 static int insert_folio(struct inode *inode, struct folio *folio,
 			const struct memfd_luo_folio_ser *entry)
 {
+	int err;
+
 	if (entry->flags & ~(MEMFD_LUO_FOLIO_DIRTY | MEMFD_LUO_FOLIO_UPTODATE) ||
 	    !IS_ALIGNED(entry->index, folio_nr_pages(folio)) ||
 	    entry->index > (MAX_LFS_FILESIZE >> PAGE_SHIFT) - folio_nr_pages(folio))
@@ -483,7 +522,16 @@ static int insert_folio(struct inode *inode, struct folio *folio,
 	if (entry->flags & MEMFD_LUO_FOLIO_DIRTY)
 		folio_set_dirty(folio);
 
-	return shmem_insert_folio(inode, folio, entry->index);
+	err = shmem_insert_folio(inode, folio, entry->index);
+	if (err)
+		return err;
+
+	/* What was allocated beyond the end stays so, also when it is swapped out. */
+	if (((loff_t)entry->index << PAGE_SHIFT) + folio_size(folio) > i_size_read(inode))
+		SHMEM_I(inode)->fallocend = max(SHMEM_I(inode)->fallocend,
+						folio_next_index(folio));
+
+	return 0;
 }
 
 /* Free folios of the list, as long as they are there. */
@@ -521,7 +569,7 @@ static int fill(struct inode *inode, const struct memfd_luo_folio_ser *entries, 
 	return 0;
 
 err_discard:
-	pr_err("not retrieved: folio %llu of %llu: %d\n", i, nr, err);
+	pr_err("memfd not retrieved: folio %llu of %llu: %d\n", i, nr, err);
 	if (folio)
 		folio_put(folio);
 	discard(entries + i + 1, nr - i - 1);
@@ -549,10 +597,6 @@ static int set_seals(struct inode *inode, unsigned int seals)
 {
 	int err;
 
-	/* As memfd_create() does for MFD_NOEXEC_SEAL: who can tell has it like that. */
-	if (seals & F_SEAL_EXEC)
-		inode->i_mode &= ~0111;
-
 	if (seals & F_SEAL_WRITE) {
 		err = mapping_deny_writable(inode->i_mapping);
 		if (err)
@@ -576,7 +620,8 @@ static struct file *make_file(const struct memfd_luo_ser *ser)
 	file->f_flags |= O_LARGEFILE;
 	inode = file_inode(file);
 
-	/* Until it has its size it can be seen by nobody. */
+	/* It was not handed over: nobody shall gain by that. The owner can change it. */
+	inode->i_mode &= ~0177;
 	i_size_write(inode, ser->size);
 	err = fill_from(inode, ser) ?: set_seals(inode, ser->seals);
 	if (err) {
@@ -601,7 +646,7 @@ static const struct memfd_luo_ser *claim_ser(u64 phys, struct folio **folio)
 	if (ser_valid(ser))
 		return ser;
 
-	pr_err("damaged description at %#llx: its memory stays reserved\n", phys);
+	pr_err("memfd at %#llx is damaged: its memory stays reserved\n", phys);
 	folio_put(*folio);
 	return NULL;
 }

@@ -95,7 +95,7 @@ mkdir -p "$build/liveupdate"
 script programs "Building the programs that try live update" \
 	make -C "$tests/../liveupdate" OUTPUT="$build/liveupdate"
 live_update=(-d ../liveupdate/tests)
-for program in luo_ioctl luo_handover luo_memfd luo_memfd_ioctl; do
+for program in luo_ioctl luo_handover luo_memfd luo_memfd_mm luo_memfd_ioctl; do
 	live_update+=(-b "$build/liveupdate/$program")
 done
 vm_options=("${live_update[@]}")
@@ -114,7 +114,7 @@ KHO_APPEND="page_poison=1" vmtest x86_64-debug "In QEMU, with a debug kernel" \
 	faults chain threads handover early numa numa_memoryless fdt_full kunit
 vm_options=("${live_update[@]}")
 KHO_APPEND="page_poison=1" vmtest x86_64-debug "In QEMU, live update with a debug kernel" \
-	ioctls freeze sharing memfd memfd_chain
+	ioctls freeze sharing memfd memfd_chain memfd_faults
 
 before=$skipped
 script interop "Handing over to mainline and back" "$top/series/interop.sh"

@@ -346,9 +346,10 @@ static bool restore_pages(struct page **pages, unsigned int nr,
  * The area is at a new address, has the same pages, and is freed with
  * vfree(). It can be preserved again.
  *
- * A descriptor or chain that is not in order changes nothing, with one
- * exception: when it lists a page twice the pages of the area are freed. So they
- * are when there is no memory to map it, or to set up its struct pages before
+ * A descriptor or chain that is not in order changes nothing, with two
+ * exceptions: when a page of the chain is not one that was preserved alone, parts of
+ * the chain are freed, and when a page is listed twice all of the area. So it
+ * is when there is no memory to map it, or to set up its struct pages before
  * kho_init_pages_late().
  *
  * Context: Process context; may sleep. Of those who restore the same area at the

@@ -99,7 +99,8 @@ static int get_outgoing(struct liveupdate_flb *flb)
 	return 0;
 }
 
-static void put_outgoing(struct liveupdate_flb *flb)
+/* True when that was the last reason. */
+static bool drop_outgoing(struct liveupdate_flb *flb)
 {
 	struct luo_flb_state *state = &flb->outgoing;
 	struct liveupdate_flb_op_args args;
@@ -107,12 +108,21 @@ static void put_outgoing(struct liveupdate_flb *flb)
 	guard(mutex)(&state->lock);
 
 	if (WARN_ON_ONCE(!state->count) || --state->count)
-		return;
+		return false;
 
 	args = args_of(flb, state);
 	flb->ops->unpreserve(&args);
 	state->obj = NULL;
-	module_put(flb->ops->owner);
+	return true;
+}
+
+/* The object may be gone with its module, lock and all. */
+static void put_outgoing(struct liveupdate_flb *flb)
+{
+	struct module *owner = flb->ops->owner;
+
+	if (drop_outgoing(flb))
+		module_put(owner);
 }
 
 static int retrieve(struct liveupdate_flb *flb)
@@ -140,24 +150,31 @@ static int retrieve(struct liveupdate_flb *flb)
 	return err;
 }
 
-static void put_incoming(struct liveupdate_flb *flb, unsigned long nr)
+/* True when it was finished. */
+static bool drop_incoming(struct liveupdate_flb *flb)
 {
 	struct luo_flb_state *state = &flb->incoming;
 	struct liveupdate_flb_op_args args;
 
-	/* The count is what the previous kernel says: more may come. */
-	if (!state->count)
-		return;
+	guard(mutex)(&state->lock);
 
-	state->count -= min(nr, state->count);
-	if (state->count || retrieve(flb))
-		return;
+	/* The count is what the previous kernel says: more may come. */
+	if (!state->count || --state->count || retrieve(flb))
+		return false;
 
 	args = args_of(flb, state);
 	flb->ops->finish(&args);
 	state->obj = NULL;
 	state->status = -ENOENT;
-	module_put(flb->ops->owner);
+	return true;
+}
+
+static void put_incoming(struct liveupdate_flb *flb)
+{
+	struct module *owner = flb->ops->owner;
+
+	if (drop_incoming(flb))
+		module_put(owner);
 }
 
 /**
@@ -167,8 +184,8 @@ static void put_incoming(struct liveupdate_flb *flb, unsigned long nr)
  *
  * It stays preserved until liveupdate_flb_put_outgoing().
  *
- * Context: Process context; may sleep. Also from operations of files that rely
- *	    on it, but not from its own.
+ * Context: Process context; may sleep. The object is registered. Also from operations
+ *	    of files that rely on it, but not from those of objects.
  * Return: 0; -ENOENT when no file relies on it now; -EOPNOTSUPP when live update
  * is off.
  */
@@ -210,8 +227,8 @@ EXPORT_SYMBOL_GPL(liveupdate_flb_put_outgoing);
  * Retrieves it if nobody has. It is not finished before
  * liveupdate_flb_put_incoming().
  *
- * Context: Process context; may sleep. Also from operations of files that rely
- *	    on it, but not from its own.
+ * Context: Process context; may sleep. The object is registered. Also from operations
+ *	    of files that rely on it, but not from those of objects.
  * Return: 0; -ENOENT when it was not handed over, or is finished; -ENODEV when its
  * module goes away; -EOPNOTSUPP when live update is off; or what its retrieve
  * operation says, every time.
@@ -247,9 +264,7 @@ EXPORT_SYMBOL_GPL(liveupdate_flb_get_incoming);
  */
 void liveupdate_flb_put_incoming(struct liveupdate_flb *flb)
 {
-	guard(mutex)(&flb->incoming.lock);
-
-	put_incoming(flb, 1);
+	put_incoming(flb);
 }
 EXPORT_SYMBOL_GPL(liveupdate_flb_put_incoming);
 
@@ -289,7 +304,7 @@ static int add_flb(struct liveupdate_flb *flb)
 	mutex_init(&flb->incoming.lock);
 	flb->outgoing.count = 0;
 	atomic_long_set(&flb->nr_files, 0);
-	flb->incoming.count = ser ? ser->count : 0;
+	flb->incoming.count = ser ? min_t(u64, ser->count, LONG_MAX) : 0;
 	flb->incoming.data = ser ? ser->data : 0;
 	flb->incoming.obj = NULL;
 	flb->incoming.status = 0;
@@ -308,21 +323,26 @@ static void put_flb(struct liveupdate_flb *flb)
 
 	if (ser)
 		ser->count = flb->incoming.status ? 0 : flb->incoming.count;
+	flb->incoming.count = 0;
 	list_del(&flb->list);
 	nr_flbs--;
 }
 
 /**
  * liveupdate_register_flb - have files of a handler rely on an object
- * @handler: a handler that is registered
+ * @handler: a handler, best before it is registered: then there are no files. Its
+ *	     @flbs is 0 before that
  * @flb: the object; stays the caller's, and in place until it is unregistered.
  *	 All but @ops and @compatible is 0 before it is registered for the first
  *	 handler
  *
- * Context: Process context, before there are files of this handler; may sleep.
+ * When the object belongs to another module than the handler, then the handler's must
+ * depend on it.
+ *
+ * Context: Process context, before there are files of this handler; may sleep. Not
+ *	    from operations of handlers or objects.
  * Return: 0; -EOPNOTSUPP when live update is off; -EINVAL when an operation is
- * missing, the compatible string is empty or does not end, or the handler is not
- * registered; -EEXIST when the handler relies on it already, or there is another
+ * missing, or the compatible string is empty or does not end; -EEXIST when the handler relies on it already, or there is another
  * object with the same string; -EBUSY when there are files of this handler; -ENOSPC
  * when there are too many objects; -ENOMEM.
  */
@@ -378,23 +398,15 @@ bool luo_flb_same(const struct list_head *a, const struct list_head *b)
 	       list_entry(b, struct luo_flb_link, list)->flb;
 }
 
-/* It was retrieved, and is not finished. */
-static bool in_use(struct liveupdate_flb *flb)
-{
-	guard(mutex)(&flb->incoming.lock);
-
-	return flb->incoming.status > 0;
-}
-
 /**
  * liveupdate_unregister_flb - take liveupdate_register_flb() back
  * @handler: the handler
  * @flb: the object
  *
- * Context: Process context; may sleep.
+ * Context: Process context; may sleep. Not from operations of handlers or objects.
  * Return: 0; -EBUSY when there are files of this handler, or no other handler relies
- * on the object and it was retrieved but not finished, and then nothing has
- * changed; -ENOENT when the handler does not rely on it; -EOPNOTSUPP when live
+ * on the object and somebody uses it, or it was retrieved and is not finished, and
+ * then nothing has changed; -ENOENT when the handler does not rely on it; -EOPNOTSUPP when live
  * update is off.
  */
 int liveupdate_unregister_flb(struct liveupdate_file_handler *handler,
@@ -408,7 +420,13 @@ int liveupdate_unregister_flb(struct liveupdate_file_handler *handler,
 
 	guard(mutex)(&flbs_lock);
 
-	if (flb->nr_handlers == 1 && in_use(flb))
+	if (!flb->nr_handlers)
+		return -ENOENT;
+
+	guard(mutex)(&flb->incoming.lock);
+	guard(mutex)(&flb->outgoing.lock);
+
+	if (flb->nr_handlers == 1 && (flb->incoming.status > 0 || flb->outgoing.count))
 		return -EBUSY;
 
 	found = luo_handler_del_flb(handler, &key.list, luo_flb_same);
@@ -473,10 +491,8 @@ void luo_flbs_finish(struct liveupdate_file_handler *handler)
 {
 	struct luo_flb_link *link;
 
-	list_for_each_entry_reverse(link, &handler->flbs, list) {
-		guard(mutex)(&link->flb->incoming.lock);
-		put_incoming(link->flb, 1);
-	}
+	list_for_each_entry_reverse(link, &handler->flbs, list)
+		put_incoming(link->flb);
 }
 
 /**

@@ -34,6 +34,13 @@ static struct liveupdate_file_handler *find_handler(const char *compatible)
 	return NULL;
 }
 
+/* Objects can be registered for a handler before it is registered itself. */
+static void init_flbs(struct liveupdate_file_handler *handler)
+{
+	if (!handler->flbs.next)
+		INIT_LIST_HEAD(&handler->flbs);
+}
+
 static bool handler_valid(const struct liveupdate_file_handler *handler)
 {
 	const struct liveupdate_file_ops *ops = handler->ops;
@@ -70,8 +77,8 @@ int liveupdate_register_file_handler(struct liveupdate_file_handler *handler)
 	if (find_handler(handler->compatible))
 		return -EEXIST;
 
+	init_flbs(handler);
 	handler->users = 0;
-	INIT_LIST_HEAD(&handler->flbs);
 	list_add_tail(&handler->list, &handlers);
 	return 0;
 }
@@ -86,9 +93,10 @@ EXPORT_SYMBOL_GPL(liveupdate_register_file_handler);
  * files, so that this succeeds when it is unloaded.
  *
  * Context: Process context; may sleep. Not from an operation of a handler.
- * Return: 0; -EBUSY when there are files which rely on it, or objects that they
- * share are still registered, and then it stays registered; -EOPNOTSUPP when live
- * update is off.
+ * Objects that its files shared stay registered for it.
+ *
+ * Return: 0; -EBUSY when there are files which rely on it, and then it stays
+ * registered; -EOPNOTSUPP when live update is off.
  */
 int liveupdate_unregister_file_handler(struct liveupdate_file_handler *handler)
 {
@@ -97,7 +105,7 @@ int liveupdate_unregister_file_handler(struct liveupdate_file_handler *handler)
 
 	guard(mutex)(&handlers_lock);
 
-	if (handler->users || !list_empty(&handler->flbs))
+	if (handler->users)
 		return -EBUSY;
 
 	list_del(&handler->list);
@@ -172,8 +180,8 @@ void luo_handler_put(struct liveupdate_file_handler *handler)
  *
  * Who has pinned the handler can read the list: it does not change then.
  *
- * Return: 0; -EINVAL when the handler is not registered; -EBUSY when somebody relies
- * on it; -EEXIST when the object is there.
+ * Return: 0; -EBUSY when somebody relies on the handler; -EEXIST when the object is
+ * there.
  */
 int luo_handler_add_flb(struct liveupdate_file_handler *handler,
 			struct list_head *link,
@@ -184,8 +192,7 @@ int luo_handler_add_flb(struct liveupdate_file_handler *handler,
 
 	guard(mutex)(&handlers_lock);
 
-	if (find_handler(handler->compatible) != handler)
-		return -EINVAL;
+	init_flbs(handler);
 	if (handler->users)
 		return -EBUSY;
 
@@ -217,8 +224,7 @@ luo_handler_del_flb(struct liveupdate_file_handler *handler,
 
 	guard(mutex)(&handlers_lock);
 
-	if (find_handler(handler->compatible) != handler)
-		return ERR_PTR(-ENOENT);
+	init_flbs(handler);
 	if (handler->users)
 		return ERR_PTR(-EBUSY);
 

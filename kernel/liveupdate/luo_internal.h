@@ -31,8 +31,9 @@
  *    of these is taken while another one of them is held.
  *
  * Of objects that files share there is a lock for each side of each object, which
- * is taken between 3 and 4, and its operations are called under it. The lock of their
- * list is taken outside of the lock of the handlers, and of no other.
+ * is taken between 3 and 4, and its operations are called under it. The lock of the
+ * list of objects is taken under 1, or alone, and outside of those of an object, first
+ * incoming, then outgoing, and of the handlers. So no operation registers objects.
  *
  * Operations of file handlers are called under 1 and 2, or 2 and 3. To freeze, 1
  * is held alone and no other. can_preserve and get_id are called under 2, the

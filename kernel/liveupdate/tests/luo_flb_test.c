@@ -9,6 +9,7 @@
  *						they were called, and what the page
  *						of the previous kernel counts
  *	/sys/kernel/debug/luo_flb_test/fail	how many calls fail next, with -EIO
+ *	/sys/kernel/debug/luo_flb_test/fail_file	the same for files
  *	/sys/kernel/debug/luo_flb_test/errors	what was not as it should be
  */
 
@@ -44,6 +45,7 @@ static struct {
 } calls;
 
 static atomic_t fail;
+static atomic_t fail_file;
 
 /* The files that the previous kernel had, when its page was retrieved. */
 static u64 nr_incoming;
@@ -126,6 +128,8 @@ static struct liveupdate_flb shared_flb = {
 	.compatible = "luo-test-shared-v1",
 };
 
+static struct liveupdate_file_handler test_handler;
+
 static const struct file_operations test_fops = {
 	.owner = THIS_MODULE,
 };
@@ -155,6 +159,11 @@ static void count_file(int nr)
 
 static int test_preserve(struct liveupdate_file_op_args *args)
 {
+	if (atomic_dec_if_positive(&fail_file) >= 0)
+		return -EIO;
+
+	/* There are files that rely on it. */
+	expect(liveupdate_unregister_flb(&test_handler, &shared_flb) == -EBUSY);
 	count_file(1);
 	return 0;
 }
@@ -241,19 +250,23 @@ static void __init try_bad_flbs(void)
 		.ops = &shared_ops,
 		.compatible = "luo-test-other",
 	};
-	static struct liveupdate_file_handler nobody = {
-		.ops = &test_ops,
-		.compatible = "luo-test-nobody",
-	};
 	void *obj;
 
 	expect(liveupdate_register_flb(&test_handler, &shared_flb) == -EEXIST);
 	expect(liveupdate_register_flb(&test_handler, &same) == -EEXIST);
 	expect(liveupdate_register_flb(&test_handler, &nameless) == -EINVAL);
 	expect(liveupdate_register_flb(&test_handler, &incomplete) == -EINVAL);
-	expect(liveupdate_register_flb(&nobody, &other) == -EINVAL);
 	expect(liveupdate_unregister_flb(&test_handler, &other) == -ENOENT);
-	expect(liveupdate_unregister_file_handler(&test_handler) == -EBUSY);
+
+	/* It can come and go, and is not alone. */
+	expect(liveupdate_register_flb(&test_handler, &other) == 0);
+	expect(liveupdate_unregister_flb(&test_handler, &shared_flb) == 0);
+	expect(liveupdate_unregister_flb(&test_handler, &shared_flb) == -ENOENT);
+	expect(liveupdate_register_flb(&test_handler, &same) == 0);
+	expect(liveupdate_register_flb(&test_handler, &shared_flb) == -EEXIST);
+	expect(liveupdate_unregister_flb(&test_handler, &same) == 0);
+	expect(liveupdate_register_flb(&test_handler, &shared_flb) == 0);
+	expect(liveupdate_unregister_flb(&test_handler, &other) == 0);
 	expect(liveupdate_flb_get_outgoing(&shared_flb, &obj) == -ENOENT);
 }
 
@@ -262,30 +275,31 @@ static int __init luo_flb_test_init(void)
 	struct dentry *dir;
 	int err;
 
-	err = liveupdate_register_file_handler(&test_handler);
+	/* First of all: with the handler there may be files. */
+	err = liveupdate_register_flb(&test_handler, &shared_flb);
 	if (err)
 		return err == -EOPNOTSUPP ? 0 : err;
 
-	err = liveupdate_register_flb(&test_handler, &shared_flb);
-	if (err)
-		goto err_handler;
-
-	err = misc_register(&test_misc);
+	try_bad_flbs();
+	err = liveupdate_register_file_handler(&test_handler);
 	if (err)
 		goto err_flb;
 
-	try_bad_flbs();
+	err = misc_register(&test_misc);
+	if (err)
+		goto err_handler;
 
 	dir = debugfs_create_dir("luo_flb_test", NULL);
 	debugfs_create_atomic_t("fail", 0600, dir, &fail);
+	debugfs_create_atomic_t("fail_file", 0600, dir, &fail_file);
 	debugfs_create_atomic_t("errors", 0400, dir, &calls.errors);
 	debugfs_create_file("calls", 0400, dir, NULL, &calls_fops);
 	return 0;
 
-err_flb:
-	liveupdate_unregister_flb(&test_handler, &shared_flb);
 err_handler:
 	liveupdate_unregister_file_handler(&test_handler);
+err_flb:
+	liveupdate_unregister_flb(&test_handler, &shared_flb);
 	return err;
 }
 device_initcall(luo_flb_test_init);

@@ -414,17 +414,25 @@ static void share(const char *test)
 	/* A file without what it shares is not preserved. */
 	write_number(SHARING_DIR "fail", 1);
 	check(luo_preserve_fd(session, file, 1) == -EIO);
+	check(nr_shared("preserve") == before);
+
+	/* Nor is it kept for a file that is not preserved. */
+	write_number(SHARING_DIR "fail_file", 1);
+	check(luo_preserve_fd(session, file, 1) == -EIO);
+	check(nr_shared("preserve") == before + 1);
+	check(nr_shared("unpreserve") == before + 1);
+
 	check(luo_preserve_fd(session, file, 1) == 0);
 	check(luo_preserve_fd(other, second, 1) == 0);
-	check(nr_shared("preserve") == before + 1);
+	check(nr_shared("preserve") == before + 2);
 	close(session);
-	check(nr_shared("unpreserve") == before);
-	close(other);
 	check(nr_shared("unpreserve") == before + 1);
+	close(other);
+	check(nr_shared("unpreserve") == before + 2);
 	check(read_number(SHARING_DIR "errors") == 0);
 }
 
-static void sharing(const char *test)
+static void see_sharing(const char *test)
 {
 	int session = luo_retrieve(device, test), other;
 
@@ -464,7 +472,7 @@ static const struct {
 	void (*run)(const char *test);
 } tests[] = {
 	{ "share", share },
-	{ "sharing", sharing },
+	{ "sharing", see_sharing },
 	{ "unasked", unasked },
 	{ "all", all },
 	{ "threads", several_threads },

@@ -62,9 +62,12 @@ TEST_F(memfd, takes_away)
 	EXPECT_EQ(-EBUSY, as_errno(ftruncate(self->fd, 0)));
 	EXPECT_EQ(-EBUSY, as_errno(fallocate(self->fd, punch, 3 * PAGE, PAGE)));
 	EXPECT_EQ(-EBUSY, as_errno(madvise(mem, 100 * PAGE, MADV_REMOVE)));
+	munmap(mem, 100 * PAGE);
 	EXPECT_EQ(-EBUSY, as_errno(fcntl(self->fd, F_ADD_SEALS, F_SEAL_WRITE)));
 
 	close(self->session);
+	mem = mmap(NULL, 100 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, self->fd, 0);
+	ASSERT_NE(MAP_FAILED, mem);
 	EXPECT_EQ(0, as_errno(fallocate(self->fd, punch, 3 * PAGE, PAGE)));
 	EXPECT_EQ(0, as_errno(madvise(mem, 100 * PAGE, MADV_REMOVE)));
 	EXPECT_EQ(0, as_errno(ftruncate(self->fd, 0)));
@@ -150,13 +153,14 @@ TEST_F(memfd, other_files)
 	close(pipes[1]);
 
 	/* It has a name by which others find it, and belongs to a mount. */
-	mkdir("/tmp/luo_memfd", 0700);
-	ASSERT_EQ(0, mount("none", "/tmp/luo_memfd", "tmpfs", 0, NULL));
-	file = open("/tmp/luo_memfd/memfd:file", O_RDWR | O_CREAT, 0600);
+	mkdir("luo_memfd.dir", 0700);
+	ASSERT_EQ(0, mount("none", "luo_memfd.dir", "tmpfs", 0, NULL));
+	file = open("luo_memfd.dir/memfd:file", O_RDWR | O_CREAT, 0600);
 	ASSERT_LE(0, file);
 	EXPECT_EQ(-ENOENT, luo_preserve_fd(self->session, file, 1));
 	close(file);
-	ASSERT_EQ(0, umount("/tmp/luo_memfd"));
+	ASSERT_EQ(0, umount("luo_memfd.dir"));
+	rmdir("luo_memfd.dir");
 }
 
 TEST_HARNESS_MAIN

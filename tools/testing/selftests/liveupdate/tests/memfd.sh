@@ -3,7 +3,8 @@
 
 STAGES=2
 MEM=1G
-APPEND="liveupdate=on brd.rd_size=65536"
+# A kernel with sanitizers takes so much that by default all would be scratch.
+APPEND="liveupdate=on brd.rd_size=65536 kho_scratch=100%"
 TIMEOUT=${KHO_TIMEOUT:-300}
 
 SHMEM=/sys/kernel/mm/transparent_hugepage/shmem_enabled
@@ -11,13 +12,14 @@ SHMEM=/sys/kernel/mm/transparent_hugepage/shmem_enabled
 stage1()
 {
 	check "there is swap" eval 'mkswap /dev/ram0 > /dev/null && swapon /dev/ram0'
-	program luo_memfd keep swapped
+	program luo_memfd_mm keep swapped
 	check "and not any more" swapoff /dev/ram0
-	program luo_memfd keep cma small sparse fallocated threads half unclaimed
+	program luo_memfd_mm keep cma
+	program luo_memfd keep small sparse fallocated threads half unclaimed
 	echo force > $SHMEM
-	program luo_memfd keep thp
+	program luo_memfd_mm keep thp
 	echo never > $SHMEM
-	program luo_memfd keep writers
+	program luo_memfd_mm keep writers
 	check "the last kinds" [ "$(wc -l < $LIST/outgoing)" = 10 ]
 	sleep 1
 	next_stage 2
@@ -27,7 +29,8 @@ stage2()
 {
 	check "all sessions were taken over" log "luo: took over 10 sessions"
 	echo force > $SHMEM
-	program luo_memfd after small sparse thp fallocated swapped cma writers threads half
+	program luo_memfd after small sparse fallocated threads half
+	program luo_memfd_mm after thp swapped cma writers
 	check_eq "one is left" 1 "$(cat $LIST/unclaimed)"
 	# 50 times 300 pages, one that describes them, two for their list, one for that;
 	# the list of files itself has been read.

@@ -12,15 +12,20 @@ stage1()
 {
 	local before pages
 	before=$(counter out/preserved_pages)
-	program luo_memfd keep threads writers
+	program luo_memfd keep threads
+	program luo_memfd_mm keep writers
 	pages=$(counter out/preserved_pages)
 	check "they are preserved" [ "$pages" -gt $((before + 15000)) ]
-	check "their keepers are killed" killall -9 luo_memfd
-	sleep 1
+	check "their keepers are killed" killall -9 luo_memfd luo_memfd_mm
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		[ "$(counter out/preserved_pages)" != "$before" ] || break
+		sleep 1
+	done
 	check_eq "nothing is preserved any more" "$before" "$(counter out/preserved_pages)"
 
 	# One session after them, so that a file fails when they are frozen.
-	program luo_memfd keep threads writers
+	program luo_memfd keep threads
+	program luo_memfd_mm keep writers
 	program luo_handover keep last 1
 	echo 1 > $TEST/fail_freeze
 	echo 500 > $TEST/fail_after_ms
@@ -28,14 +33,14 @@ stage1()
 	check "the kexec fails" eval '! kexec -e -x 2> /tmp/why'
 	check "as it should" grep -qi "temporarily unavailable" /tmp/why
 	sleep 1
-	check_eq "writers and keepers are alive" 4 "$(pidof luo_memfd | wc -w)"
-	check "writers went on" [ "$(counter out/preserved_pages)" -gt "$pages" ]
+	check_eq "writers and keepers are alive" 5 "$(pidof luo_memfd luo_memfd_mm | wc -w)"
+	check "writers into holes went on" [ "$(nr_running)" -ge 2 ]
 	boot_next
 }
 
 stage2()
 {
-	program luo_memfd after writers
+	program luo_memfd_mm after writers
 	program luo_memfd again threads
 	next_stage 3
 }
@@ -43,6 +48,24 @@ stage2()
 stage3() { hand_on 4; }
 stage4() { hand_on 5; }
 stage5() { hand_on 6; }
+
+# nr_running: how many of the writers do something, and sleep in between
+nr_running()
+{
+	local pid
+	for pid in $(pidof luo_memfd_mm); do
+		echo "$pid $(switches "$pid")"
+	done > /tmp/switches
+	sleep 2
+	while read -r pid before; do
+		[ "$(switches "$pid")" -le $((before + 10)) ] || echo "$pid"
+	done < /tmp/switches | wc -l
+}
+
+switches()
+{
+	sed -n 's/^voluntary_ctxt_switches:[^0-9]*//p' "/proc/$1/status"
+}
 
 hand_on()
 {

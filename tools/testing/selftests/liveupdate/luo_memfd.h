@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the programs share that hand memfds over. Each has a list of kinds of
+ * sessions, kinds[], and does with them what it is told:
+ *
+ *	keep KIND...	make a session of each of these kinds, and keep it in the
+ *			background
+ *	after KIND...	after the kexec: retrieve it, look at it, finish it
+ *
+ * They print "ok WHAT" and "not ok WHAT".
+ */
+#ifndef _SELFTESTS_LIVEUPDATE_LUO_MEMFD_H
+#define _SELFTESTS_LIVEUPDATE_LUO_MEMFD_H
+
+#include <stdbool.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include "../kselftest.h"
+#include "luo.h"
+
+#define PAGE		4096L
+#define MIB		(1024 * 1024L)
+#define GIB		(1024 * MIB)
+
+/**
+ * struct kind - a kind of session
+ * @name: its name, and that of the session
+ * @make: put files into it
+ * @see: look at what has arrived
+ */
+struct kind {
+	const char *name;
+	void (*make)(int session);
+	void (*see)(int session, const char *kind);
+};
+
+extern const struct kind kinds[];
+
+static int device;
+static int failed;
+
+static inline void check(bool good, const char *kind, const char *what)
+{
+	printf("%s %s: %s\n", good ? "ok" : "not ok", kind, what);
+	failed |= !good;
+}
+
+static inline void die(const char *what)
+{
+	printf("not ok %s: %m\n", what);
+	exit(1);
+}
+
+/* What a page of a file holds. */
+static inline void page_content(__u64 *page, long seed, long index)
+{
+	__u64 value = seed * 0x9e3779b97f4a7c15ULL + index;
+	unsigned int i;
+
+	for (i = 0; i < PAGE / sizeof(*page); i++)
+		page[i] = value * (2 * i + 1);
+}
+
+static inline void *map(int fd, long offset, long size)
+{
+	void *mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset);
+
+	if (mem == MAP_FAILED)
+		die("mmap");
+	return mem;
+}
+
+static inline int new_memfd(const char *name, long size, unsigned int flags)
+{
+	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | flags);
+
+	if (fd < 0 || ftruncate(fd, size))
+		die("memfd_create");
+	return fd;
+}
+
+static inline void write_pages(int fd, long seed, long first, long nr)
+{
+	__u64 page[PAGE / sizeof(__u64)];
+	long i;
+
+	for (i = first; i < first + nr; i++) {
+		page_content(page, seed, i);
+		if (pwrite(fd, page, PAGE, i * PAGE) != PAGE)
+			die("pwrite");
+	}
+}
+
+static inline long nr_good_pages(int fd, long seed, long first, long nr)
+{
+	__u64 page[PAGE / sizeof(__u64)], found[PAGE / sizeof(__u64)];
+	long i, good = 0;
+
+	for (i = first; i < first + nr; i++) {
+		page_content(page, seed, i);
+		good += pread(fd, found, PAGE, i * PAGE) == PAGE &&
+			!memcmp(page, found, PAGE);
+	}
+
+	return good;
+}
+
+static inline long size_of(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) ? -1 : st.st_size;
+}
+
+/* Memory that a file takes, in pages. */
+static inline long pages_of(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) ? -1 : st.st_blocks * 512 / PAGE;
+}
+
+/* "NAME: N kB" of a file in /proc, in kB. */
+static inline long proc_kb(const char *path, const char *name)
+{
+	FILE *file = fopen(path, "r");
+	char line[256];
+	long value = -1, sum = 0;
+
+	while (file && fgets(line, sizeof(line), file)) {
+		if (!strncmp(line, name, strlen(name)) && line[strlen(name)] == ':') {
+			value = strtol(line + strlen(name) + 1, NULL, 10);
+			sum += value;
+		}
+	}
+	if (file)
+		fclose(file);
+	return value < 0 ? -1 : sum;
+}
+
+static inline void preserve(int session, int fd, __u64 token)
+{
+	int err = luo_preserve_fd(session, fd, token);
+
+	if (err) {
+		errno = -err;
+		die("preserve");
+	}
+}
+
+static inline const struct kind *find_kind(const char *name)
+{
+	const struct kind *kind;
+
+	for (kind = kinds; kind->name; kind++) {
+		if (!strcmp(kind->name, name))
+			return kind;
+	}
+	errno = EINVAL;
+	die(name);
+	return NULL;
+}
+
+static inline void keep_running(void)
+{
+	fflush(stdout);
+	if (fork())
+		_exit(failed);
+
+	setsid();
+	close(device);
+	close(0);
+	close(1);
+	close(2);
+	while (1)
+		pause();
+}
+
+static inline int open_session(int session, const char *name)
+{
+	if (session < 0) {
+		errno = -session;
+		die(name);
+	}
+	return session;
+}
+
+/* Open the device, and do what every program can. False when it is something else. */
+static inline bool run_kinds(int argc, char **argv)
+{
+	struct rlimit limit = { 5000, 5000 };
+	const struct kind *kind;
+	int i, session;
+
+	setrlimit(RLIMIT_NOFILE, &limit);
+	device = open(DEVICE, O_RDWR | O_CLOEXEC);
+	if (device < 0)
+		die(DEVICE);
+
+	if (argc > 2 && !strcmp(argv[1], "keep")) {
+		for (i = 2; i < argc; i++) {
+			kind = find_kind(argv[i]);
+			kind->make(open_session(luo_create(device, argv[i]), argv[i]));
+		}
+		keep_running();
+	} else if (argc > 2 && !strcmp(argv[1], "after")) {
+		for (i = 2; i < argc; i++) {
+			kind = find_kind(argv[i]);
+			session = open_session(luo_retrieve(device, argv[i]), argv[i]);
+			kind->see(session, argv[i]);
+			luo_finish(session);
+			close(session);
+		}
+	} else {
+		return false;
+	}
+
+	return true;
+}
+
+static inline int usage(void)
+{
+	errno = EINVAL;
+	die("usage");
+	return 1;
+}
+
+#endif /* _SELFTESTS_LIVEUPDATE_LUO_MEMFD_H */
