@@ -342,9 +342,10 @@ static void put_flb(struct liveupdate_flb *flb)
  * Context: Process context, before there are files of this handler; may sleep. Not
  *	    from operations of handlers or objects.
  * Return: 0; -EOPNOTSUPP when live update is off; -EINVAL when an operation is
- * missing, or the compatible string is empty or does not end; -EEXIST when the handler relies on it already, or there is another
- * object with the same string; -EBUSY when there are files of this handler; -ENOSPC
- * when there are too many objects; -ENOMEM.
+ * missing, or the compatible string is empty or does not end; -EEXIST when the
+ * handler relies on it already, or there is another object with the same string;
+ * -EBUSY when there are files of this handler; -ENOSPC when there are too many
+ * objects; -ENOMEM.
  */
 int liveupdate_register_flb(struct liveupdate_file_handler *handler,
 			    struct liveupdate_flb *flb)

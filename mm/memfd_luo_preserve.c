@@ -1,0 +1,478 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Memfds in sessions of the Live Update Orchestrator: what is handed over.
+ *
+ * A memfd goes on being used after it was preserved. The folios that it has then are
+ * pinned, outside of scratch, and put on the list for the next kernel. Folios that
+ * are added later are marked in the page cache, and follow when the file is frozen:
+ * that costs as much as there are new ones. Holes cost nothing.
+ *
+ * The list is an array that grows by pages, so that files can be of any size.
+ */
+
+#include <linux/err.h>
+#include <linux/fs.h>
+#include <linux/highmem.h>
+#include <linux/io.h>
+#include <linux/kexec_handover.h>
+#include <linux/kho/abi/memfd.h>
+#include <linux/liveupdate.h>
+#include <linux/migrate.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/shmem_fs.h>
+#include <linux/slab.h>
+#include <linux/swap.h>
+#include <uapi/linux/memfd.h>
+
+#include "internal.h"
+#include "memfd_luo.h"
+
+/**
+ * struct memfd_out - a memfd that is preserved
+ * @ser: what the next kernel gets
+ * @folios: the list of folios, as it is handed over
+ * @last: for kho_vmalloc_append()
+ * @pages: the pages of the list, by their &folio.lru
+ * @nr: number of folios in the list
+ * @nr_poisoned: pages of the system that were poisoned when it was preserved
+ */
+struct memfd_out {
+	struct memfd_luo_ser *ser;
+	struct kho_vmalloc folios;
+	struct kho_vmalloc_chunk *last;
+	struct list_head pages;
+	u64 nr;
+	long nr_poisoned;
+};
+
+static long nr_poisoned(void)
+{
+#ifdef CONFIG_MEMORY_FAILURE
+	return atomic_long_read(&num_poisoned_pages);
+#else
+	return 0;
+#endif
+}
+
+/* Where the next folio comes in the list. It is there when out->nr is increased. */
+static struct memfd_luo_folio_ser *next_entry(struct memfd_out *out)
+{
+	struct memfd_luo_folio_ser *entries;
+
+	if (out->nr < out->folios.total_pages * FOLIOS_PER_PAGE) {
+		entries = folio_address(list_last_entry(&out->pages, struct folio, lru));
+		return entries + out->nr % FOLIOS_PER_PAGE;
+	}
+
+	entries = kho_vmalloc_append(&out->folios, &out->last);
+	if (!IS_ERR(entries))
+		list_add_tail(&virt_to_folio(entries)->lru, &out->pages);
+
+	return entries;
+}
+
+/* Give the folios up, and the list. */
+static void drop_list(struct memfd_out *out)
+{
+	struct folio *page, *next, *folio;
+	struct memfd_luo_folio_ser *entries;
+	unsigned int i;
+
+	list_for_each_entry(page, &out->pages, lru) {
+		entries = folio_address(page);
+		for (i = 0; i < FOLIOS_PER_PAGE && out->nr; i++, out->nr--) {
+			folio = pfn_folio(entries[i].pfn);
+			kho_unpreserve_folio(folio);
+			folio_put(folio);
+		}
+		cond_resched();
+	}
+
+	kho_unpreserve_vmalloc(&out->folios);
+	list_for_each_entry_safe(page, next, &out->pages, lru)
+		folio_put(page);
+}
+
+/* So many folios are looked up at once. */
+#define BATCH_SIZE	64
+
+/**
+ * struct batch - folios of a file, with a reference each
+ * @nr: how many
+ * @folios: the folios
+ * @swapped: the next one is in swap, at @next
+ * @next: where to look for more
+ */
+struct batch {
+	unsigned int nr;
+	struct folio *folios[BATCH_SIZE];
+	bool swapped;
+	pgoff_t next;
+};
+
+/* Get the next folios of a file, all or those that were added since it is held. */
+static void next_batch(struct address_space *mapping, bool added, struct batch *batch)
+{
+	XA_STATE(xas, &mapping->i_pages, batch->next);
+	struct folio *folio;
+
+	batch->nr = 0;
+	batch->swapped = false;
+
+	xas_lock_irq(&xas);
+	folio = added ? xas_find_marked(&xas, ULONG_MAX, SHMEM_MARK_ADDED) :
+			xas_find(&xas, ULONG_MAX);
+	while (folio && batch->nr < BATCH_SIZE) {
+		if (!xas_retry(&xas, folio)) {
+			if (xa_is_value(folio)) {
+				batch->swapped = true;
+				batch->next = xas.xa_index;
+				break;
+			}
+
+			folio_get(folio);
+			xas_clear_mark(&xas, SHMEM_MARK_ADDED);
+			batch->folios[batch->nr++] = folio;
+			batch->next = folio_next_index(folio);
+		}
+		folio = added ? xas_next_marked(&xas, ULONG_MAX, SHMEM_MARK_ADDED) :
+				xas_next_entry(&xas, ULONG_MAX);
+	}
+	xas_unlock_irq(&xas);
+}
+
+/*
+ * The folios from @from on have not been dealt with: begin there again. Also one that
+ * is not in the file any more still tells where it was.
+ */
+static void give_back(struct address_space *mapping, struct batch *batch,
+		      unsigned int from)
+{
+	XA_STATE(xas, &mapping->i_pages, 0);
+	unsigned int i;
+
+	xas_lock_irq(&xas);
+	for (i = from; i < batch->nr; i++) {
+		xas_set(&xas, batch->folios[i]->index);
+		if (xas_load(&xas))
+			xas_set_mark(&xas, SHMEM_MARK_ADDED);
+	}
+	xas_unlock_irq(&xas);
+
+	batch->next = batch->folios[from]->index;
+	for (i = from; i < batch->nr; i++)
+		folio_put(batch->folios[i]);
+}
+
+/* What was allocated, but never written to, gets the content that it has. */
+static void make_uptodate(struct folio *folio)
+{
+	if (folio_test_uptodate(folio))
+		return;
+
+	folio_zero_range(folio, 0, folio_size(folio));
+	flush_dcache_folio(folio);
+	folio_mark_uptodate(folio);
+}
+
+/*
+ * Pin and preserve a folio; the reference is kept for that. -EAGAIN when it is no
+ * longer in the file, -EXDEV when it has to be moved to where it can be preserved.
+ */
+static int preserve_folio(struct memfd_out *out, struct address_space *mapping,
+			  struct folio *folio)
+{
+	struct memfd_luo_folio_ser *entry;
+	int err;
+
+	if (folio->mapping != mapping)
+		return -EAGAIN;
+
+	if (unlikely(!folio_is_longterm_pinnable(folio)))
+		return -EXDEV;
+
+	if (unlikely(folio_contain_hwpoisoned_page(folio)))
+		return -EHWPOISON;
+
+	entry = next_entry(out);
+	if (IS_ERR(entry))
+		return PTR_ERR(entry);
+
+	err = kho_preserve_folio(folio);
+	if (err)
+		return err;
+
+	make_uptodate(folio);
+	*entry = (struct memfd_luo_folio_ser){
+		.pfn = folio_pfn(folio),
+		.flags = MEMFD_LUO_FOLIO_DIRTY | MEMFD_LUO_FOLIO_UPTODATE,
+		.index = folio->index,
+	};
+	out->nr++;
+	return 0;
+}
+
+/* Move what cannot stay where it is, from @from on, and begin there again. */
+static int move_out(struct address_space *mapping, struct batch *batch,
+		    unsigned int from)
+{
+	struct migration_target_control target = {
+		.nid = NUMA_NO_NODE,
+		.gfp_mask = GFP_USER | __GFP_NOWARN,
+		.reason = MR_LONGTERM_PIN,
+	};
+	struct folio *folio;
+	LIST_HEAD(folios);
+	unsigned int i;
+	int err;
+
+	/* They may be on their way to the lists of reclaim. */
+	lru_add_drain_all();
+	for (i = from; i < batch->nr; i++) {
+		folio = batch->folios[i];
+		if (folio_is_longterm_pinnable(folio) || !folio_isolate_lru(folio))
+			continue;
+
+		list_add_tail(&folio->lru, &folios);
+		node_stat_mod_folio(folio, NR_ISOLATED_ANON + folio_is_file_lru(folio),
+				    folio_nr_pages(folio));
+	}
+
+	give_back(mapping, batch, from);
+	err = migrate_pages(&folios, alloc_migration_target, NULL,
+			    (unsigned long)&target, MIGRATE_SYNC,
+			    MR_LONGTERM_PIN, NULL);
+	putback_movable_pages(&folios);
+	return err < 0 ? err : 0;
+}
+
+/* A folio that is in swap. While the file is held it does not return there. */
+static int bring_in(struct inode *inode, pgoff_t index)
+{
+	struct folio *folio;
+	int err;
+
+	err = shmem_get_folio(inode, index, 0, &folio, SGP_FALLOC);
+	if (err)
+		return err;
+
+	folio_unlock(folio);
+	folio_put(folio);
+	return 0;
+}
+
+static int preserve_batch(struct memfd_out *out, struct inode *inode,
+			  struct batch *batch, bool *stuck)
+{
+	struct address_space *mapping = inode->i_mapping;
+	unsigned int i;
+	int err = 0;
+
+	for (i = 0; i < batch->nr && !err; i++) {
+		folio_lock(batch->folios[i]);
+		err = preserve_folio(out, mapping, batch->folios[i]);
+		folio_unlock(batch->folios[i]);
+	}
+
+	if (!err)
+		return batch->swapped ? bring_in(inode, batch->next) : 0;
+
+	/* The last one is that which has not been dealt with. */
+	*stuck = i == 1;
+	if (err == -EXDEV)
+		return move_out(mapping, batch, i - 1);
+
+	give_back(mapping, batch, i - 1);
+	return err == -EAGAIN ? 0 : err;
+}
+
+/* How often to try to move one folio, or to find it where it was a moment ago. */
+#define MAX_TRIES	10
+
+/*
+ * Put folios on the list: all that the file has, or those that were added since. The
+ * file is held, so that none gets lost.
+ */
+static int preserve_folios(struct memfd_out *out, struct inode *inode, bool added)
+{
+	struct batch batch = {};
+	unsigned int flags, tries = 0;
+	bool stuck;
+	int err;
+
+	/* Whatever is allocated can stay there. */
+	flags = memalloc_pin_save();
+	do {
+		if (fatal_signal_pending(current)) {
+			err = -EINTR;
+			break;
+		}
+
+		stuck = false;
+		next_batch(inode->i_mapping, added, &batch);
+		err = preserve_batch(out, inode, &batch, &stuck);
+		tries = stuck ? tries + 1 : 0;
+		if (!err && tries == MAX_TRIES)
+			err = -EBUSY;
+		cond_resched();
+	} while (!err && (batch.nr || batch.swapped));
+	memalloc_pin_restore(flags);
+
+	return err;
+}
+
+/*
+ * It comes back readable and writable. Who could do less with it must not gain by
+ * that, unless it is sealed against writing.
+ */
+static bool may_preserve(const struct file *file)
+{
+	if (!(file->f_mode & FMODE_READ))
+		return false;
+
+	return file->f_mode & FMODE_WRITE ||
+	       SHMEM_I(file_inode(file))->seals & F_SEAL_WRITE;
+}
+
+/**
+ * memfd_luo_preserve - preserve a memfd
+ * @args: as of the operation
+ *
+ * Return: 0; -EACCES when it would come back with more access; -EHWPOISON; -EINVAL
+ * when it has memory that cannot be preserved; -EIO when it has some that cannot be
+ * read from swap; -EBUSY when it has some that cannot be moved; -EINTR; -ENOMEM.
+ */
+int memfd_luo_preserve(struct liveupdate_file_op_args *args)
+{
+	struct inode *inode = file_inode(args->file);
+	struct memfd_out *out;
+	int err;
+
+	if (!may_preserve(args->file))
+		return -EACCES;
+
+	out = kzalloc(sizeof(*out), GFP_KERNEL_ACCOUNT);
+	if (!out)
+		return -ENOMEM;
+
+	INIT_LIST_HEAD(&out->pages);
+	out->nr_poisoned = nr_poisoned();
+	out->ser = kho_alloc_preserve(sizeof(*out->ser));
+	if (IS_ERR(out->ser)) {
+		err = PTR_ERR(out->ser);
+		goto err_free;
+	}
+
+	err = shmem_hold(inode);
+	if (err)
+		goto err_ser;
+
+	err = preserve_folios(out, inode, false);
+	if (err)
+		goto err_drop;
+
+	args->private_data = out;
+	args->serialized_data = virt_to_phys(out->ser);
+	return 0;
+
+err_drop:
+	drop_list(out);
+	shmem_unhold(inode);
+err_ser:
+	kho_unpreserve_free(out->ser);
+err_free:
+	kfree(out);
+	return err;
+}
+
+/**
+ * memfd_luo_unpreserve - take memfd_luo_preserve() back
+ * @args: as of the operation
+ */
+void memfd_luo_unpreserve(struct liveupdate_file_op_args *args)
+{
+	struct memfd_out *out = args->private_data;
+
+	drop_list(out);
+	shmem_unhold(file_inode(args->file));
+	kho_unpreserve_free(out->ser);
+	kfree(out);
+}
+
+/* If memory has failed since: whether it was some of this file. */
+static bool is_poisoned(const struct memfd_out *out)
+{
+	const struct memfd_luo_folio_ser *entries;
+	u64 left = out->nr;
+	struct folio *page;
+	unsigned int i;
+
+	if (nr_poisoned() == out->nr_poisoned)
+		return false;
+
+	list_for_each_entry(page, &out->pages, lru) {
+		entries = folio_address(page);
+		for (i = 0; i < FOLIOS_PER_PAGE && left; i++, left--) {
+			if (folio_contain_hwpoisoned_page(pfn_folio(entries[i].pfn)))
+				return true;
+		}
+		cond_resched();
+	}
+
+	return false;
+}
+
+static void write_ser(const struct memfd_out *out, const struct file *file)
+{
+	struct inode *inode = file_inode(file);
+	struct memfd_luo_ser *ser = out->ser;
+
+	*ser = (struct memfd_luo_ser){
+		.pos = file->f_pos,
+		.size = i_size_read(inode),
+		.seals = SHMEM_I(inode)->seals,
+		.nr_folios = out->nr,
+		.folios = out->folios,
+	};
+}
+
+/**
+ * memfd_luo_freeze - have nothing added any more, and complete the list
+ * @args: as of the operation
+ *
+ * Return: 0; -EBUSY when somebody writes and does not come to an end; or as of
+ * memfd_luo_preserve().
+ */
+int memfd_luo_freeze(struct liveupdate_file_op_args *args)
+{
+	struct inode *inode = file_inode(args->file);
+	struct memfd_out *out = args->private_data;
+	int err;
+
+	err = shmem_freeze(inode);
+	if (err)
+		return err;
+
+	err = preserve_folios(out, inode, true);
+	if (!err && is_poisoned(out))
+		err = -EHWPOISON;
+	if (err) {
+		shmem_unfreeze(inode);
+		return err;
+	}
+
+	write_ser(out, args->file);
+	return 0;
+}
+
+/**
+ * memfd_luo_unfreeze - take memfd_luo_freeze() back
+ * @args: as of the operation
+ */
+void memfd_luo_unfreeze(struct liveupdate_file_op_args *args)
+{
+	shmem_unfreeze(file_inode(args->file));
+}
