@@ -9,8 +9,7 @@ TIMEOUT=${KHO_TIMEOUT:-300}
 stage1()
 {
 	local before
-	program luo_memfd_mm keep writers added
-	program luo_handover keep last 1
+	program luo_memfd_mm keep writers
 	before=$(counter out/preserved_pages)
 	load_next 2
 	program luo_memfd_mm reboot-with-faults
@@ -20,7 +19,6 @@ stage1()
 
 stage2()
 {
-	program luo_memfd_mm after added writers
-	program luo_handover again last 1
+	program luo_memfd_mm after added writers last
 	check_eq "all memory is back" 0 "$(counter in/unclaimed_pages)"
 }
