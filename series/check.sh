@@ -91,16 +91,14 @@ mapfile -t all < <(cd "$tests/tests" && printf '%s\n' *.sh | sed 's/\.sh$//' |
 kernel x86_64-nokho nokho
 vmtest x86_64 "In QEMU" "${all[@]}"
 
-mkdir -p "$build/liveupdate"
-script programs "Building the programs that try live update" \
-	make -C "$tests/../liveupdate" OUTPUT="$build/liveupdate"
+script programs "Building the programs of live update" luo_programs
 live_update=(-d ../liveupdate/tests)
-for program in luo_ioctl luo_handover luo_memfd luo_memfd_mm luo_memfd_ioctl; do
+for program in luo_ioctl luo_handover luo_memfd luo_memfd_mm luo_memfd_ioctl luoctl; do
 	live_update+=(-b "$build/liveupdate/$program")
 done
 vm_options=("${live_update[@]}")
 vmtest x86_64 "In QEMU, live update" ioctls handover freeze sharing \
-	memfd memfd_dense memfd_chain
+	memfd memfd_dense memfd_chain luoctl
 vm_options=()
 
 kernel x86_64-nodeferred CONFIG_DEFERRED_STRUCT_PAGE_INIT=n \

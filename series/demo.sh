@@ -14,5 +14,14 @@ run demo "Handing over in QEMU" \
 	"$linux/tools/testing/selftests/kho/vmtest.sh" -k "$kernel" -o "$out" handover
 perl "$top/series/report.pl" "$out/handover.log"
 sed -n 's/^    ok [0-9]* /  ok  /p' "$logs/demo.log"
+
+# The same for files, as an admin would do it.
+run demo-programs "Building luoctl" luo_programs
+run demo-luoctl "Handing memfds over with luoctl" \
+	"$linux/tools/testing/selftests/kho/vmtest.sh" -k "$kernel" -o "$out" \
+	-d ../liveupdate/tests -b "$build/liveupdate/luoctl" luoctl
+echo
+echo "luoctl has said, in the first kernel and in the second:"
+sed -n 's/^    # \([0-9]* files, .*\)/  \1/p' "$logs/demo-luoctl.log"
 echo
 echo "All of it held. Consoles of both kernels: ${out#"$top"/}/handover.log"

@@ -86,3 +86,11 @@ run() {
 	wc -l < "$log" > "$log.size"
 	echo "$what: $((SECONDS - start)) s"
 }
+
+# luo_programs: build the programs of live update, and those that try it, into
+# build/liveupdate. Guests have no libraries.
+luo_programs() {
+	mkdir -p "$build/liveupdate"
+	make -C "$linux/tools/testing/selftests/liveupdate" OUTPUT="$build/liveupdate" &&
+		make -C "$linux/tools/liveupdate" OUTPUT="$build/liveupdate" LDFLAGS=-static
+}

@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * luoctl save and restore: files in a session of live update.
+ *
+ * Each file is copied into a memfd, with a token from 1 on. The memfd with token 0
+ * says what they are: a line "luoctl 1", and for each file its token, mode and size,
+ * all in decimal, a blank each, and its name with a NUL at its end.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "libluo.h"
+#include "luoctl.h"
+
+#define INDEX_TOKEN	0
+#define INDEX_MAGIC	"luoctl 1\n"
+
+/* One is enough for a million files, and no damaged one takes more. */
+#define INDEX_MAX	(256L * 1024 * 1024)
+
+struct saved {
+	unsigned long long token;
+	unsigned int mode;
+	unsigned long long size;
+	const char *name;
+	int fd;
+};
+
+static int new_memfd(const char *name)
+{
+	int fd = memfd_create("luoctl", MFD_CLOEXEC);
+
+	if (fd < 0)
+		fail(EXIT_FAILED, errno, "%s: memfd", name);
+	return fd;
+}
+
+/* Until the end of @from. Returns how much that was. */
+static long long copy(int to, int from, const char *name)
+{
+	static char buf[1 << 16];
+	long long sum = 0;
+	ssize_t got, done, put;
+
+	while ((got = read(from, buf, sizeof(buf)))) {
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			fail(EXIT_FAILED, errno, "%s: read", name);
+		for (done = 0; done < got; done += put) {
+			put = write(to, buf + done, got - done);
+			if (put < 0 && errno != EINTR)
+				fail(EXIT_FAILED, errno, "%s: write", name);
+			if (put < 0)
+				put = 0;
+		}
+		sum += got;
+	}
+
+	return sum;
+}
+
+static void preserve(int session, int fd, unsigned long long token, const char *name)
+{
+	int err = luo_session_preserve_fd(session, fd, token);
+
+	if (err)
+		fail(EXIT_FAILED, -err, "%s: cannot be preserved", name);
+	close(fd);
+}
+
+/* Copy a file, and note it in the index. */
+static long long save_file(int session, FILE *index, const char *path,
+			   unsigned long long token)
+{
+	int from = open(path, O_RDONLY | O_CLOEXEC), to;
+	char *copied = strdup(path), *name;
+	struct stat st;
+	long long size;
+
+	if (from < 0 || fstat(from, &st))
+		fail(EXIT_FAILED, errno, "%s", path);
+	if (!S_ISREG(st.st_mode))
+		fail(EXIT_FAILED, 0, "%s: not a regular file", path);
+	if (!copied)
+		fail(EXIT_FAILED, ENOMEM, "%s", path);
+
+	to = new_memfd(path);
+	size = copy(to, from, path);
+	close(from);
+	preserve(session, to, token, path);
+
+	name = basename(copied);
+	fprintf(index, "%llu %u %lld %s", token, st.st_mode & 07777, size, name);
+	fputc('\0', index);
+	free(copied);
+	return size;
+}
+
+static void check_names(int nr, char **paths)
+{
+	int i, j;
+
+	for (i = 0; i < nr; i++) {
+		for (j = 0; j < i; j++) {
+			char *a = strdup(paths[i]), *b = strdup(paths[j]);
+
+			if (!a || !b)
+				fail(EXIT_FAILED, ENOMEM, "%s", paths[i]);
+			if (!strcmp(basename(a), basename(b)))
+				fail(EXIT_USAGE, 0, "%s and %s have the same name",
+				     paths[i], paths[j]);
+			free(a);
+			free(b);
+		}
+	}
+}
+
+/* Somebody has to have the session until the kexec. */
+static pid_t start_keeper(void)
+{
+	pid_t pid;
+	int null;
+
+	fflush(stdout);
+	pid = fork();
+	if (pid < 0)
+		fail(EXIT_FAILED, errno, "fork");
+	if (pid)
+		return pid;
+
+	setsid();
+	if (chdir("/"))
+		_exit(1);
+	null = open("/dev/null", O_RDWR);
+	dup2(null, 0);
+	dup2(null, 1);
+	dup2(null, 2);
+	while (1)
+		pause();
+}
+
+int cmd_save(int argc, char **argv)
+{
+	int device, session, index_fd, i;
+	long long bytes = 0;
+	FILE *index;
+	pid_t keeper;
+
+	if (argc < 3)
+		fail(EXIT_USAGE, 0, "usage: luoctl save NAME FILE...");
+
+	check_names(argc - 2, argv + 2);
+	device = need_device();
+	session = luo_session_create(device, argv[1]);
+	if (session < 0)
+		fail(EXIT_FAILED, -session, "session %s", argv[1]);
+	close(device);
+
+	index_fd = new_memfd("index");
+	index = fdopen(dup(index_fd), "w");
+	if (!index)
+		fail(EXIT_FAILED, errno, "index");
+
+	fputs(INDEX_MAGIC, index);
+	for (i = 2; i < argc; i++)
+		bytes += save_file(session, index, argv[i], i - 1);
+	if (ferror(index) || fclose(index))
+		fail(EXIT_FAILED, errno, "index");
+	preserve(session, index_fd, INDEX_TOKEN, "index");
+
+	keeper = start_keeper();
+	if (json) {
+		fputs("{\"session\": ", stdout);
+		print_json_string(stdout, argv[1]);
+		printf(", \"files\": %d, \"bytes\": %lld, \"keeper\": %d}\n", argc - 2, bytes,
+		       keeper);
+	} else {
+		printf("%d files, %lld bytes, are kept in session %s by process %d\n",
+		       argc - 2, bytes, argv[1], keeper);
+	}
+
+	return EXIT_OK;
+}
+
+static char *read_index(int session, size_t *size)
+{
+	int fd = luo_session_retrieve_fd(session, INDEX_TOKEN);
+	struct stat st;
+	char *text;
+
+	if (fd < 0)
+		fail(EXIT_FAILED, -fd, "index, without which nothing is known of the files");
+	if (fstat(fd, &st))
+		fail(EXIT_FAILED, errno, "index");
+	if (st.st_size > INDEX_MAX)
+		fail(EXIT_FAILED, 0, "the index is damaged");
+
+	text = malloc(st.st_size + 1);
+	if (!text || pread(fd, text, st.st_size, 0) != st.st_size)
+		fail(EXIT_FAILED, errno, "index");
+	text[st.st_size] = '\0';
+	*size = st.st_size;
+	close(fd);
+
+	if (strncmp(text, INDEX_MAGIC, strlen(INDEX_MAGIC)))
+		fail(EXIT_FAILED, 0, "the session was not made by luoctl save");
+	return text;
+}
+
+/* The next line of the index, or false at its end. */
+static bool next_saved(char **text, const char *end, struct saved *saved)
+{
+	int name_at = 0;
+
+	if (*text >= end)
+		return false;
+
+	if (sscanf(*text, "%llu %u %llu %n", &saved->token, &saved->mode, &saved->size,
+		   &name_at) != 3 || !name_at || !(*text)[name_at] ||
+	    strchr(*text + name_at, '/') || !strcmp(*text + name_at, ".") ||
+	    !strcmp(*text + name_at, ".."))
+		fail(EXIT_FAILED, 0, "the index is damaged");
+
+	saved->name = *text + name_at;
+	*text += strlen(*text) + 1;
+	return true;
+}
+
+/* Files that were made, but are not complete. */
+static struct {
+	int dir;
+	struct saved *files;
+	int nr;
+} made;
+
+static void remove_made(void)
+{
+	while (made.nr)
+		unlinkat(made.dir, made.files[--made.nr].name, 0);
+}
+
+/*
+ * All that can go wrong has to do so before a file is retrieved: when all are, and
+ * luoctl ends without finishing the session, the kernel takes that for the end.
+ */
+static void make_file(struct saved *saved)
+{
+	int err = 0;
+
+	saved->fd = openat(made.dir, saved->name,
+			   O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (saved->fd < 0)
+		fail(EXIT_FAILED, errno, "%s", saved->name);
+
+	made.files[made.nr++] = *saved;
+	if (saved->size)
+		err = posix_fallocate(saved->fd, 0, saved->size);
+	if (err)
+		fail(EXIT_FAILED, err, "%s: no room for %llu bytes", saved->name, saved->size);
+}
+
+static void restore_file(int session, const struct saved *saved)
+{
+	int fd = luo_session_retrieve_fd(session, saved->token);
+
+	if (fd < 0)
+		fail(EXIT_FAILED, -fd, "%s: cannot be retrieved", saved->name);
+	if (lseek(fd, 0, SEEK_SET) || (unsigned long long)copy(saved->fd, fd, saved->name) !=
+	    saved->size)
+		fail(EXIT_FAILED, 0, "%s: is not as long as it was", saved->name);
+	if (fchmod(saved->fd, saved->mode & 0777) || fsync(saved->fd) || close(saved->fd))
+		fail(EXIT_FAILED, errno, "%s", saved->name);
+	close(fd);
+}
+
+int cmd_restore(int argc, char **argv)
+{
+	int device, session, err, nr, i;
+	unsigned long long bytes = 0;
+	struct saved saved;
+	char *text, *next;
+	size_t size;
+
+	if (argc != 3)
+		fail(EXIT_USAGE, 0, "usage: luoctl restore NAME DIRECTORY");
+
+	made.dir = open(argv[2], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (made.dir < 0)
+		fail(EXIT_FAILED, errno, "%s", argv[2]);
+
+	device = need_device();
+	session = luo_session_retrieve(device, argv[1]);
+	if (session < 0)
+		fail(EXIT_FAILED, -session, "session %s", argv[1]);
+	close(device);
+
+	atexit(remove_made);
+	text = read_index(session, &size);
+	next = text + strlen(INDEX_MAGIC);
+	while (next_saved(&next, text + size, &saved)) {
+		made.files = realloc(made.files, (made.nr + 1) * sizeof(saved));
+		if (!made.files)
+			fail(EXIT_FAILED, ENOMEM, "index");
+		make_file(&saved);
+		bytes += saved.size;
+	}
+
+	for (i = 0; i < made.nr; i++)
+		restore_file(session, &made.files[i]);
+	nr = made.nr;
+	made.nr = 0;
+	err = luo_session_finish(session);
+	if (err)
+		fail(EXIT_FAILED, -err, "session %s cannot be finished", argv[1]);
+
+	if (json) {
+		fputs("{\"session\": ", stdout);
+		print_json_string(stdout, argv[1]);
+		printf(", \"files\": %d, \"bytes\": %llu}\n", nr, bytes);
+	} else {
+		printf("%d files, %llu bytes, of session %s are in %s\n", nr, bytes, argv[1],
+		       argv[2]);
+	}
+
+	return EXIT_OK;
+}

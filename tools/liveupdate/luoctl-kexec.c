@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * luoctl kexec: see that a handover can happen, load a kernel for it, and reboot.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <linux/reboot.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/reboot.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <linux/kexec.h>
+
+#include "libluo.h"
+#include "luoctl.h"
+
+static char *running_cmdline(void)
+{
+	static char line[1 << 14];
+	int fd = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
+	ssize_t len = fd < 0 ? -1 : read(fd, line, sizeof(line) - 1);
+
+	if (len < 0)
+		fail(EXIT_FAILED, errno, "/proc/cmdline");
+	close(fd);
+	line[len] = '\0';
+	line[strcspn(line, "\n")] = '\0';
+	return line;
+}
+
+static int open_file(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		fail(EXIT_FAILED, errno, "%s", path);
+	return fd;
+}
+
+/* Whether a parameter says so, the last time that it comes. */
+static bool is_on(const char *cmdline, const char *name)
+{
+	size_t len = strlen(name);
+	const char *at;
+	bool on = false;
+
+	for (at = cmdline; *at; at += strcspn(at, " "), at += strspn(at, " ")) {
+		if (!strncmp(at, name, len) && at[len] == '=')
+			on = strchr("1yYtT", at[len + 1]) ||
+			     !strncasecmp(at + len + 1, "on", 2);
+	}
+
+	return on;
+}
+
+static void check_cmdline(const char *cmdline)
+{
+	if (!is_on(cmdline, "kho"))
+		fail(EXIT_FAILED, 0,
+		     "the next kernel would hand nothing on: its command line has no kho=on");
+	if (!is_on(cmdline, "liveupdate"))
+		fail(EXIT_FAILED, 0,
+		     "the next kernel would not know of sessions: its command line has no liveupdate=on");
+}
+
+static void load(const char *kernel, const char *initrd, const char *cmdline)
+{
+	unsigned long flags = initrd ? 0 : KEXEC_FILE_NO_INITRAMFS;
+	int kernel_fd = open_file(kernel);
+	int initrd_fd = initrd ? open_file(initrd) : -1;
+
+	if (syscall(SYS_kexec_file_load, kernel_fd, initrd_fd, strlen(cmdline) + 1, cmdline,
+		    flags))
+		fail(EXIT_FAILED, errno, "%s cannot be loaded", kernel);
+}
+
+static void reboot_now(void)
+{
+	fflush(stdout);
+	sync();
+	reboot(LINUX_REBOOT_CMD_KEXEC);
+	switch (errno) {
+	case EBUSY:
+		fail(EXIT_FAILED, 0,
+		     "the kernel does not reboot, as something would be lost; its log says what");
+	default:
+		fail(EXIT_FAILED, errno, "the kernel does not reboot; its log says why");
+	}
+}
+
+static const char usage[] =
+	"usage: luoctl kexec KERNEL [--initrd FILE]\n"
+	"               [--reuse-cmdline | --command-line STRING] [--load-only]";
+
+int cmd_kexec(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "initrd", required_argument, NULL, 'i' },
+		{ "reuse-cmdline", no_argument, NULL, 'r' },
+		{ "command-line", required_argument, NULL, 'c' },
+		{ "load-only", no_argument, NULL, 'l' },
+		{}
+	};
+	const char *initrd = NULL, *cmdline = NULL;
+	bool load_only = false;
+	int option;
+
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (option) {
+		case 'i':
+			initrd = optarg;
+			break;
+		case 'r':
+			cmdline = running_cmdline();
+			break;
+		case 'c':
+			cmdline = optarg;
+			break;
+		case 'l':
+			load_only = true;
+			break;
+		default:
+			fail(EXIT_USAGE, 0, "%s", usage);
+		}
+	}
+
+	if (optind != argc - 1 || !cmdline)
+		fail(EXIT_USAGE, 0, "%s", usage);
+
+	close(need_device());
+	check_cmdline(cmdline);
+	load(argv[optind], initrd, cmdline);
+	cmd_status(1, NULL);
+	if (!load_only)
+		reboot_now();
+
+	return EXIT_OK;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the commands of luoctl share.
+ */
+#ifndef LUOCTL_H
+#define LUOCTL_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+/* What luoctl exits with. */
+enum {
+	EXIT_OK,
+	EXIT_FAILED,	/* and nothing was changed by it */
+	EXIT_USAGE,
+	EXIT_NO_KERNEL,	/* there is no live update in this kernel, or it is off */
+};
+
+extern bool json;
+
+/* Print why, and exit. @err is an errno, or 0. */
+_Noreturn void fail(int status, int err, const char *format, ...);
+
+/* A string in quotes, whatever is in it. */
+void print_json_string(FILE *to, const char *string);
+
+/* The device, or exit. */
+int need_device(void);
+
+int cmd_status(int argc, char **argv);
+int cmd_save(int argc, char **argv);
+int cmd_restore(int argc, char **argv);
+int cmd_kexec(int argc, char **argv);
+
+#endif /* LUOCTL_H */

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# tools/liveupdate: files are saved, handed over, and restored from the command line.
+
+STAGES=2
+APPEND="liveupdate=on"
+TIMEOUT=${KHO_TIMEOUT:-300}
+
+LIST=/sys/kernel/debug/liveupdate
+
+stage1()
+{
+	mkdir files
+	head -c 3000000 /dev/urandom > files/large
+	echo text > "files/with \"blanks\""
+	: > files/empty
+	chmod 640 files/large
+	md5sum files/* > sums
+
+	exits 0 "--help" luoctl --help
+	exits 2 "no command" luoctl
+	exits 2 "a command that there is not" luoctl sav
+	exits 2 "no files" luoctl save files
+	exits 2 "two files with one name" luoctl save files files/large /files/large
+	exits 1 "a file that there is not" luoctl save files files/none
+	exits 1 "a directory" luoctl save files files
+	check_eq "nothing is left of that" 0 "$(wc -l < $LIST/outgoing)"
+
+	exits 0 "save" luoctl save files files/*
+	check "it says what" grep -q "^3 files, 3000005 bytes, are kept in session files" /tmp/out
+	exits 1 "the same name again" luoctl save files files/*
+	exits 0 "save with --json" luoctl --json save more sums
+	check "it says what" grep -q '^{"session": "more", "files": 1, "bytes": [0-9]*, "keeper": [0-9]*}$' /tmp/out
+	exits 0 "status" luoctl status
+	check "it has the session" grep -qx "  files: 4 files" /tmp/out
+	exits 0 "status with --json" luoctl --json status
+	check "it has both" grep -q '"sessions": \[{"name": "files", "files": 4}, {"name": "more", "files": 2}\]' /tmp/out
+
+	exits 2 "a kernel without a command line" luoctl kexec /boot/bzImage
+	exits 1 "a kernel that there is not" luoctl kexec /boot/none --reuse-cmdline
+	exits 1 "a next kernel without KHO" luoctl kexec /boot/bzImage --command-line "liveupdate=on"
+	exits 1 "a next kernel without live update" luoctl kexec /boot/bzImage \
+		--command-line "kho=on liveupdate=on liveupdate=off"
+	check "nothing was loaded" grep -qx 0 /sys/kernel/kexec_loaded
+	exits 0 "load" luoctl kexec /boot/bzImage --reuse-cmdline --load-only
+	check "it was loaded" grep -qx 1 /sys/kernel/kexec_loaded
+
+	lockdep_on
+	say "reboot"
+	luoctl kexec /boot/bzImage --initrd /sys/firmware/initrd \
+		--command-line "$(next_cmdline 2)" 2>&1 | say_lines note
+	say "not ok luoctl kexec"
+}
+
+stage2()
+{
+	mkdir files there
+	exits 0 "status" luoctl status
+	check "it has the session" grep -qx "  files: 4 files, 0 retrieved, unclaimed" /tmp/out
+
+	# What stands in the way is seen before a file is written, and nothing is lost.
+	echo "other" > files/large
+	exits 1 "a file that is there" luoctl restore files files
+	check "it was not touched" grep -qx other files/large
+	check_eq "and there is no other" 1 "$(find files -type f | wc -l)"
+	rm -r files
+	mkdir files
+	exits 1 "a session that there is not" luoctl restore none files
+	exits 0 "restore" luoctl restore files files
+	check_eq "the mode is as it was" 640 "$(stat -c %a files/large)"
+	exits 0 "restore with --json" luoctl --json restore more there
+	check "it says what" grep -q '^{"session": "more", "files": 1, "bytes": [0-9]*}$' /tmp/out
+	check "the content is as it was" md5sum -c there/sums
+	exits 1 "a second time" luoctl restore files there
+	check_eq "all memory is back" 0 "$(counter in/unclaimed_pages)"
+}
+
+# exits STATUS WHAT COMMAND...
+exits()
+{
+	local status=$1 what=$2
+	shift 2
+	"$@" > /tmp/out 2>&1
+	check_eq "$what: exit status" "$status" $?
+	say_lines note < /tmp/out
+}
