@@ -63,11 +63,10 @@ static struct folio *claim_folio(const struct memfd_luo_folio_ser *entry)
 	return folio ? page_rmappable_folio(&folio->page) : NULL;
 }
 
-static int insert_folio(struct inode *inode, struct folio *folio,
-			const struct memfd_luo_folio_ser *entry)
+/* See that a folio can be where the list says, and put it there. */
+static int prepare_folio(struct folio *folio,
+			 const struct memfd_luo_folio_ser *entry)
 {
-	int err;
-
 	if (entry->flags & ~(MEMFD_LUO_FOLIO_DIRTY | MEMFD_LUO_FOLIO_UPTODATE) ||
 	    !IS_ALIGNED(entry->index, folio_nr_pages(folio)) ||
 	    entry->index > (MAX_LFS_FILESIZE >> PAGE_SHIFT) - folio_nr_pages(folio))
@@ -82,16 +81,7 @@ static int insert_folio(struct inode *inode, struct folio *folio,
 		__folio_mark_uptodate(folio);
 	if (entry->flags & MEMFD_LUO_FOLIO_DIRTY)
 		folio_set_dirty(folio);
-
-	err = shmem_insert_folio(inode, folio, entry->index);
-	if (err)
-		return err;
-
-	/* What was allocated beyond the end stays so, also when it is swapped out. */
-	if (((loff_t)entry->index << PAGE_SHIFT) + folio_size(folio) > i_size_read(inode))
-		SHMEM_I(inode)->fallocend = max(SHMEM_I(inode)->fallocend,
-						folio_next_index(folio));
-
+	folio->index = entry->index;
 	return 0;
 }
 
@@ -110,18 +100,66 @@ static void discard(const struct memfd_luo_folio_ser *entries, u64 nr)
 	}
 }
 
+/*
+ * What was allocated beyond the end stays so, also when it is swapped out. It is enough
+ * to look at some folios: those are the last ones, and if not, nothing that can be seen
+ * gets lost.
+ */
+static void note_end(struct inode *inode, struct folio *folio)
+{
+	struct shmem_inode_info *info = SHMEM_I(inode);
+
+	if (folio_next_index(folio) > DIV_ROUND_UP(i_size_read(inode), PAGE_SIZE))
+		info->fallocend = max(info->fallocend, folio_next_index(folio));
+}
+
+/* So many folios at once. */
+#define BATCH_SIZE	64
+
+/*
+ * Give the file the next folios of the list. Sets *@nr to how many entries have been
+ * dealt with, which includes the one that makes it fail.
+ */
+static int fill_batch(struct inode *inode, const struct memfd_luo_folio_ser *entries,
+		      u64 *nr)
+{
+	struct folio *folios[BATCH_SIZE];
+	unsigned int claimed = 0, inserted = 0;
+	int err = 0;
+
+	*nr = min(*nr, BATCH_SIZE);
+	while (claimed < *nr && !err) {
+		folios[claimed] = claim_folio(&entries[claimed]);
+		if (!folios[claimed]) {
+			err = -EBADMSG;
+			*nr = claimed + 1;
+			goto out;
+		}
+		err = prepare_folio(folios[claimed], &entries[claimed]);
+		claimed++;
+	}
+
+	if (err)
+		*nr = claimed;
+	else
+		err = shmem_insert_folios(inode, folios, claimed, &inserted);
+out:
+	if (inserted)
+		note_end(inode, folios[inserted - 1]);
+	while (claimed > inserted)
+		folio_put(folios[--claimed]);
+
+	return err;
+}
+
 static int fill(struct inode *inode, const struct memfd_luo_folio_ser *entries, u64 nr)
 {
-	struct folio *folio;
-	int err = 0;
-	u64 i;
+	u64 done, batch;
+	int err;
 
-	for (i = 0; i < nr; i++) {
-		folio = claim_folio(&entries[i]);
-		if (!folio)
-			err = -EBADMSG;
-		else
-			err = insert_folio(inode, folio, &entries[i]);
+	for (done = 0; done < nr; done += batch) {
+		batch = nr - done;
+		err = fill_batch(inode, entries + done, &batch);
 		if (err)
 			goto err_discard;
 		cond_resched();
@@ -130,10 +168,9 @@ static int fill(struct inode *inode, const struct memfd_luo_folio_ser *entries, 
 	return 0;
 
 err_discard:
-	pr_err("memfd not retrieved: folio %llu of %llu: %d\n", i, nr, err);
-	if (folio)
-		folio_put(folio);
-	discard(entries + i + 1, nr - i - 1);
+	pr_err("memfd not retrieved: folio %llu to %llu of %llu: %d\n", done,
+	       done + batch - 1, nr, err);
+	discard(entries + done + batch, nr - done - batch);
 	return err;
 }
 

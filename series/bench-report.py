@@ -204,6 +204,8 @@ def results(about, runs):
         "checksum": attempt(checksum, points),
         "threads": attempt(threads, runs["threads"]),
     }
+    if "memfd" in runs:
+        data["memfds"] = attempt(memfds, runs["memfd"])
     if "tests" in runs:
         data["tests_pass"] = attempt(lambda: bool(runs["tests"].get("passed")))
     return data
@@ -303,6 +305,34 @@ def operation_rows(data):
     ]
 
 
+def memfds(run):
+    """Instructions for each folio, and the memory for a file that is mostly a hole."""
+    def cost(what):
+        folios, ticks = (int(word) for word in run.get(what))
+        return ticks / folios
+
+    return {**{f"{op}_{what}_instructions_per_folio": round(cost(f"{op}_memfd_{what}"), 1)
+               for op in ("preserve", "retrieve") for what in ("dense", "huge")},
+            "sparse_bytes": run.number("memfd_sparse_bytes")}
+
+
+def memfd_rows(data):
+    return [
+        Row("preserve a dense memfd, per folio",
+            pick(data, "preserve_dense_instructions_per_folio"), "{:,.0f}",
+            at_most(330), "<= 330", "660"),
+        Row("retrieve it, per folio", pick(data, "retrieve_dense_instructions_per_folio"),
+            "{:,.0f}", at_most(770), "<= 770", "1,540"),
+        Row("preserve a memfd of 4 GiB, per folio of 2 MiB",
+            pick(data, "preserve_huge_instructions_per_folio"), "{:,.0f}"),
+        Row("retrieve it, per folio of 2 MiB",
+            pick(data, "retrieve_huge_instructions_per_folio"), "{:,.0f}"),
+        Row("memory to preserve 256 MiB with 128 written pages",
+            pick(data, "sparse_bytes"), "{:,} bytes", at_most(2 << 20), "<= 2 MiB",
+            "261 MiB"),
+    ]
+
+
 def checksum_rows(data):
     if "error" in data:
         return [Row("checksum", data)]
@@ -321,6 +351,8 @@ def rows_of(data):
             pick(data, "metadata", "scattered_bytes_per_gib"), "{:,} bytes"),
         Row("... dense", pick(data, "metadata", "dense_bytes_per_gib"), "{:,} bytes"),
     ] + checksum_rows(data["checksum"])
+    if "memfds" in data:
+        rows += memfd_rows(data["memfds"])
     if "tests_pass" in data:
         rows.append(Row("12 GiB of reserve_mem on 16 GiB, and a run across nodes",
                         "pass" if data["tests_pass"] is True else data["tests_pass"], "{}",

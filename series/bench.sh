@@ -44,12 +44,15 @@ fail() {
 	echo "$1: $2" >&2
 }
 
+# Options of vmtest.sh for programs that the guest gets.
+programs=()
+
 # Where set -e does not hold.
 guest() {
 	local name=$1 image=$build/$2/arch/x86/boot/bzImage dir=$3 memory=$4 append=$5
 	shift 5
 	KHO_TIMEOUT=$timeout KHO_APPEND=$append BENCH_MEM=$memory "$vmtest" \
-		-d "$dir" -k "$image" -o "$out/$name" "$@"
+		-d "$dir" -k "$image" -o "$out/$name" "${programs[@]}" "$@"
 }
 
 # measure NAME WHAT KERNEL DIRECTORY MEMORY PARAMETERS TEST...: boot a scenario and
@@ -98,9 +101,14 @@ measure_all() {
 		"$kernel" bench "" "khoitems=$items" operations
 	measure operations "Operations" "$nodebug" bench "" "khoitems=$items" operations
 	measure threads "Threads" "$nodebug" bench "" khoitems=8192 threads
-	[ -n "${BENCH_KERNEL:-}" ] ||
-		measure tests "12 GiB of reserve_mem, and nodes within a block" \
-			"$kernel" tests "" "" reserve_mem_large numa
+	[ -z "${BENCH_KERNEL:-}" ] || return 0
+
+	run bench-programs "Building the programs of live update" luo_programs
+	programs=(-b "$build/liveupdate/luo_bench")
+	measure memfd "Memfds" "$nodebug" bench "" "" memfd
+	programs=()
+	measure tests "12 GiB of reserve_mem, and nodes within a block" \
+		"$kernel" tests "" "" reserve_mem_large numa
 }
 
 # What has to be known to make sense of the figures.

@@ -489,8 +489,10 @@ static int __init mark_and_reserve(void)
  */
 int __init kho_hold_commit(void)
 {
-	unsigned long *shared = alloc_blocks();
-	unsigned long *ram = alloc_blocks();
+	/* No more than is needed, which is zeroed: the others become free pages. */
+	size_t size = BITS_TO_LONGS(kho_nr_blocks) * sizeof(long);
+	unsigned long *shared = memblock_alloc(size, SMP_CACHE_BYTES);
+	unsigned long *ram = memblock_alloc(size, SMP_CACHE_BYTES);
 	int err = -ENOMEM;
 
 	if (shared && ram)
@@ -498,8 +500,8 @@ int __init kho_hold_commit(void)
 	else
 		pr_err("handover refused: no memory to check it\n");
 
-	memblock_free(shared, blocks_size());
-	memblock_free(ram, blocks_size());
+	memblock_free(shared, size);
+	memblock_free(ram, size);
 	return err ?: mark_and_reserve();
 }
 
