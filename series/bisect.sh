@@ -44,7 +44,7 @@ options() {
 		ours | sed 's/$/=n/'
 		;;
 	on | debug)
-		printf 'CONFIG_%s=y\n' PCI ACPI NUMA EFI KUNIT SAMPLES
+		printf 'CONFIG_%s=y\n' PCI ACPI NUMA EFI KUNIT SAMPLES SHMEM TMPFS MEMFD_CREATE
 		ours | sed 's/$/=y/'
 		;;&
 	debug)

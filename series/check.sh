@@ -103,7 +103,8 @@ vm_options=()
 
 kernel x86_64-nodeferred CONFIG_DEFERRED_STRUCT_PAGE_INIT=n \
 	CONFIG_KEXEC_HANDOVER_DEBUG=n CONFIG_EFI=n CONFIG_EFI_STUB=n \
-	CONFIG_NET=n CONFIG_UNIX=n
+	CONFIG_NET=n CONFIG_UNIX=n CONFIG_BLOCK=n CONFIG_BLK_DEV=n CONFIG_BLK_DEV_RAM=n \
+	CONFIG_SWAP=n
 vmtest x86_64-nodeferred "In QEMU, without DEFERRED_STRUCT_PAGE_INIT and KHO's own checks" \
 	handover early numa numa_memoryless reserve_mem_large storm overlap
 

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#include <linux/liveupdate.h>
+#include "../../include/uapi/linux/liveupdate.h"
 
 #include "libluo.h"
 

@@ -5,8 +5,7 @@
 /* No memory comes or goes. */
 struct notifier_block;
 
-#define MEM_ONLINE		1
-#define MEM_OFFLINE		2
+#define MEM_GOING_ONLINE	1
 #define NOTIFY_OK		1
 #define DEFAULT_CALLBACK_PRI	0
 

@@ -18,7 +18,7 @@ stage1()
 
 	exits 0 "--help" luoctl --help
 	exits 2 "no command" luoctl
-	exits 2 "a command that there is not" luoctl sav
+	exits 2 "a command that there is not" luoctl store
 	exits 2 "no files" luoctl save files
 	exits 2 "two files with one name" luoctl save files files/large /files/large
 	exits 1 "a file that there is not" luoctl save files files/none
@@ -26,14 +26,14 @@ stage1()
 	check_eq "nothing is left of that" 0 "$(wc -l < $LIST/outgoing)"
 
 	exits 0 "save" luoctl save files files/*
-	check "it says what" grep -q "^3 files, 3000005 bytes, are kept in session files" /tmp/out
+	says "3 files, 3000005 bytes, are kept in session files by process [0-9]*"
 	exits 1 "the same name again" luoctl save files files/*
 	exits 0 "save with --json" luoctl --json save more sums
-	check "it says what" grep -q '^{"session": "more", "files": 1, "bytes": [0-9]*, "keeper": [0-9]*}$' /tmp/out
+	says '{"session": "more", "files": 1, "bytes": [0-9]*, "keeper": [0-9]*}'
 	exits 0 "status" luoctl status
-	check "it has the session" grep -qx "  files: 4 files" /tmp/out
+	says "  files: 4 files"
 	exits 0 "status with --json" luoctl --json status
-	check "it has both" grep -q '"sessions": \[{"name": "files", "files": 4}, {"name": "more", "files": 2}\]' /tmp/out
+	says '.*\[{"name": "files", "files": 4}, {"name": "more", "files": 2}\].*'
 
 	exits 2 "a kernel without a command line" luoctl kexec /boot/bzImage
 	exits 1 "a kernel that there is not" luoctl kexec /boot/none --reuse-cmdline
@@ -55,7 +55,7 @@ stage2()
 {
 	mkdir files there
 	exits 0 "status" luoctl status
-	check "it has the session" grep -qx "  files: 4 files, 0 retrieved, unclaimed" /tmp/out
+	says "  files: 4 files, 0 retrieved, unclaimed"
 
 	# What stands in the way is seen before a file is written, and nothing is lost.
 	echo "other" > files/large
@@ -68,7 +68,7 @@ stage2()
 	exits 0 "restore" luoctl restore files files
 	check_eq "the mode is as it was" 640 "$(stat -c %a files/large)"
 	exits 0 "restore with --json" luoctl --json restore more there
-	check "it says what" grep -q '^{"session": "more", "files": 1, "bytes": [0-9]*}$' /tmp/out
+	says '{"session": "more", "files": 1, "bytes": [0-9]*}'
 	check "the content is as it was" md5sum -c there/sums
 	exits 1 "a second time" luoctl restore files there
 	check_eq "all memory is back" 0 "$(counter in/unclaimed_pages)"
@@ -82,4 +82,10 @@ exits()
 	"$@" > /tmp/out 2>&1
 	check_eq "$what: exit status" "$status" $?
 	say_lines note < /tmp/out
+}
+
+# says LINE: whether the last command has printed a line that matches
+says()
+{
+	check "it says what" grep -qx "$1" /tmp/out
 }
