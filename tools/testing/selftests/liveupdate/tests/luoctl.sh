@@ -37,7 +37,8 @@ stage1()
 
 	exits 2 "a kernel without a command line" luoctl kexec /boot/bzImage
 	exits 1 "a kernel that there is not" luoctl kexec /boot/none --reuse-cmdline
-	exits 1 "a next kernel without KHO" luoctl kexec /boot/bzImage --command-line "liveupdate=on"
+	exits 1 "a next kernel without KHO" luoctl kexec /boot/bzImage \
+		--command-line "liveupdate=on"
 	exits 1 "a next kernel without live update" luoctl kexec /boot/bzImage \
 		--command-line "kho=on liveupdate=on liveupdate=off"
 	check "nothing was loaded" grep -qx 0 /sys/kernel/kexec_loaded
