@@ -104,6 +104,27 @@ static int kho_regions_split_check(void)
 	return 0;
 }
 
+/* A range may cross their borders, as what it asks for is memory; no others. */
+static int kho_regions_is_memory_check(void)
+{
+	PREFIX_PUSH();
+	begin();
+	memblock_mark_kho_scratch(BASE + SZ_1M, SZ_1M);
+	memblock_mark_kho_held(BASE + SZ_2M, SZ_2M);
+	ASSERT_EQ(4, memblock.memory.cnt);
+	ASSERT_TRUE(memblock_is_region_memory(BASE, SIZE));
+	ASSERT_TRUE(memblock_is_region_memory(BASE + SZ_1M, SZ_1M));
+	ASSERT_TRUE(memblock_is_region_memory(BASE + SZ_1M + SZ_4K, SZ_1M));
+	ASSERT_FALSE(memblock_is_region_memory(BASE, SIZE + SZ_4K));
+	ASSERT_FALSE(memblock_is_region_memory(BASE - SZ_4K, SZ_8K));
+
+	memblock_mark_nomap(BASE + SZ_8M, SZ_1M);
+	ASSERT_TRUE(memblock_is_region_memory(BASE, SZ_8M));
+	ASSERT_FALSE(memblock_is_region_memory(BASE, SZ_8M + SZ_4K));
+	test_pass_pop();
+	return 0;
+}
+
 /* One flag does not touch another, and regions with different ones stay apart. */
 static int kho_regions_other_flags_check(void)
 {
@@ -351,6 +372,7 @@ int memblock_kho_regions_checks(void)
 	test_print("Running %s tests...\n", FUNC_KHO_REGIONS);
 
 	kho_regions_split_check();
+	kho_regions_is_memory_check();
 	kho_regions_other_flags_check();
 	kho_held_free_ranges_check();
 	kho_held_is_reserved_check();
