@@ -67,15 +67,20 @@ static struct folio *claim_folio(const struct memfd_luo_folio_ser *entry)
 static int prepare_folio(struct folio *folio,
 			 const struct memfd_luo_folio_ser *entry)
 {
-	if (entry->flags & ~(MEMFD_LUO_FOLIO_DIRTY | MEMFD_LUO_FOLIO_UPTODATE) ||
-	    !IS_ALIGNED(entry->index, folio_nr_pages(folio)) ||
-	    entry->index > (MAX_LFS_FILESIZE >> PAGE_SHIFT) - folio_nr_pages(folio))
-		return -EBADMSG;
+	unsigned long nr_pages = 1;
 
-	/* Shmem has such folios only with huge pages, and without none. */
-	if (folio_order(folio) > MAX_PAGECACHE_ORDER ||
-	    (folio_test_large(folio) && !IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE)))
-		return -EOPNOTSUPP;
+	if (folio_test_large(folio)) {
+		/* Shmem has such folios only with huge pages, and without none. */
+		if (folio_order(folio) > MAX_PAGECACHE_ORDER ||
+		    !IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE))
+			return -EOPNOTSUPP;
+		nr_pages = folio_nr_pages(folio);
+	}
+
+	if (entry->flags & ~(MEMFD_LUO_FOLIO_DIRTY | MEMFD_LUO_FOLIO_UPTODATE) ||
+	    entry->index & (nr_pages - 1) ||
+	    entry->index > (MAX_LFS_FILESIZE >> PAGE_SHIFT) - nr_pages)
+		return -EBADMSG;
 
 	if (entry->flags & MEMFD_LUO_FOLIO_UPTODATE)
 		__folio_mark_uptodate(folio);
@@ -114,7 +119,7 @@ static void note_end(struct inode *inode, struct folio *folio)
 }
 
 /* So many folios at once. */
-#define BATCH_SIZE	64
+#define BATCH_SIZE	32
 
 /*
  * Give the file the next folios of the list. Sets *@nr to how many entries have been

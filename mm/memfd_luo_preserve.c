@@ -97,7 +97,7 @@ static void drop_list(struct memfd_out *out)
 }
 
 /* So many folios are looked up at once. */
-#define BATCH_SIZE	64
+#define BATCH_SIZE	32
 
 /**
  * struct batch - folios of a file, with a reference each
