@@ -112,7 +112,8 @@ kernel x86_64-debug faults debug
 KHO_APPEND="page_poison=1" vmtest x86_64-debug "In QEMU, with a debug kernel" \
 	faults chain threads handover early numa numa_memoryless fdt_full kunit
 vm_options=("${live_update[@]}")
-KHO_APPEND="page_poison=1" vmtest x86_64-debug "In QEMU, live update with a debug kernel" \
+MEMFD_MEM=2G KHO_APPEND="page_poison=1" vmtest x86_64-debug \
+	"In QEMU, live update with a debug kernel" \
 	ioctls freeze sharing memfd memfd_chain memfd_faults
 
 before=$skipped
