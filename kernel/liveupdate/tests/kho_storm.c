@@ -70,11 +70,8 @@ static struct storm_kind storm_kinds[] = {
 	{ "kmalloc_reclaimable", FROM_SLAB, STORM_GFP | __GFP_RECLAIMABLE, 1024 },
 	{ "vmalloc", FROM_VMALLOC, STORM_GFP, SZ_256K },
 	{ "percpu", FROM_PERCPU, STORM_GFP, PAGE_SIZE },
-	/*
-	 * To show that scratch does serve those that may use it. Too large for the lists
-	 * of a CPU, which may have been filled when there was other memory.
-	 */
-	{ "movable", FROM_BUDDY, STORM_GFP | GFP_HIGHUSER_MOVABLE, PAGE_SIZE << 4 },
+	/* To show that scratch does serve those that may use it. */
+	{ "movable", FROM_BUDDY, STORM_GFP | GFP_HIGHUSER_MOVABLE, PAGE_SIZE },
 };
 
 /* What was allocated. Allocated itself, and so a part of the storm. */

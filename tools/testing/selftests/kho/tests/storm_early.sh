@@ -6,11 +6,9 @@ STAGES=2
 MEM=1G
 APPEND="kho_storm.early=1 kho_scratch=96M,64M,0"
 
-# In the first kernel the storm ends before scratch is all that is left to movable
-# pages, or does not: that depends on how large the kernel is.
 stage1()
 {
-	storm_report
+	early_storm
 	bulk_preserves "memory is preserved" "runs 300"
 	next_stage 2
 }
