@@ -97,18 +97,18 @@ for program in luo_ioctl luo_handover luo_memfd luo_memfd_mm luo_memfd_ioctl luo
 	live_update+=(-b "$build/liveupdate/$program")
 done
 vm_options=("${live_update[@]}")
-kernel x86_64-liveupdate liveupdate
-vmtest x86_64-liveupdate "In QEMU, live update" ioctls handover freeze sharing \
+vmtest x86_64 "In QEMU, live update" ioctls handover freeze sharing \
 	memfd memfd_dense memfd_chain luoctl
 vm_options=()
 
 kernel x86_64-nodeferred CONFIG_DEFERRED_STRUCT_PAGE_INIT=n \
 	CONFIG_KEXEC_HANDOVER_DEBUG=n CONFIG_EFI=n CONFIG_EFI_STUB=n \
-	CONFIG_NET=n CONFIG_UNIX=n
+	CONFIG_NET=n CONFIG_UNIX=n CONFIG_BLOCK=n CONFIG_BLK_DEV=n CONFIG_BLK_DEV_RAM=n \
+	CONFIG_SWAP=n
 vmtest x86_64-nodeferred "In QEMU, without DEFERRED_STRUCT_PAGE_INIT and KHO's own checks" \
 	handover early numa numa_memoryless reserve_mem_large storm overlap
 
-kernel x86_64-debug faults debug liveupdate
+kernel x86_64-debug faults debug
 KHO_APPEND="page_poison=1" vmtest x86_64-debug "In QEMU, with a debug kernel" \
 	faults chain threads handover early numa numa_memoryless fdt_full kunit
 vm_options=("${live_update[@]}")

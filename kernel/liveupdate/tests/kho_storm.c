@@ -51,6 +51,7 @@ struct storm_kind {
 	size_t size;
 	unsigned long nr;
 	unsigned long nr_in_scratch;
+	bool failed;
 };
 
 #define STORM_GFP	(GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN)
@@ -74,18 +75,16 @@ static struct storm_kind storm_kinds[] = {
 	{ "movable", FROM_BUDDY, STORM_GFP | GFP_HIGHUSER_MOVABLE, PAGE_SIZE },
 };
 
-/* What was allocated. Allocated itself, and so a part of the storm. */
+/* Lies in what was allocated, so that it takes nothing from the others. */
 struct storm_item {
 	struct list_head list;
 	struct storm_kind *kind;
-	union {
-		void *addr;
-		void __percpu *pcpu;
-	};
+	void __percpu *pcpu;
 };
 
 static bool storm_item_in_scratch(const struct storm_item *item)
 {
+	const void *start = item;
 	unsigned long pfn;
 	size_t offset;
 	void *addr;
@@ -94,10 +93,10 @@ static bool storm_item_in_scratch(const struct storm_item *item)
 	switch (item->kind->from) {
 	case FROM_BUDDY:
 	case FROM_SLAB:
-		return kho_scratch_overlap(virt_to_phys(item->addr), item->kind->size);
+		return kho_scratch_overlap(virt_to_phys(start), item->kind->size);
 	case FROM_VMALLOC:
 		for (offset = 0; offset < item->kind->size; offset += PAGE_SIZE) {
-			pfn = vmalloc_to_pfn(item->addr + offset);
+			pfn = vmalloc_to_pfn(start + offset);
 			if (kho_scratch_overlap(PFN_PHYS(pfn), PAGE_SIZE))
 				return true;
 		}
@@ -114,43 +113,47 @@ static bool storm_item_in_scratch(const struct storm_item *item)
 	return false;
 }
 
-static bool storm_alloc(struct storm_item *item)
+static struct storm_item *storm_alloc(struct storm_kind *kind)
 {
-	const struct storm_kind *kind = item->kind;
+	void __percpu *pcpu = NULL;
+	struct storm_item *item = NULL;
+	struct page *page;
 
 	switch (kind->from) {
-	case FROM_BUDDY: {
-		struct page *page = alloc_pages(kind->gfp, get_order(kind->size));
-
-		item->addr = page ? page_address(page) : NULL;
-		return page;
-	}
+	case FROM_BUDDY:
+		page = alloc_pages(kind->gfp, get_order(kind->size));
+		item = page ? page_address(page) : NULL;
+		break;
 	case FROM_SLAB:
-		item->addr = kmalloc(kind->size, kind->gfp);
-		return item->addr;
+		item = kmalloc(kind->size, kind->gfp);
+		break;
 	case FROM_VMALLOC:
-		item->addr = __vmalloc(kind->size, kind->gfp);
-		return item->addr;
+		item = __vmalloc(kind->size, kind->gfp);
+		break;
 	case FROM_PERCPU:
-		item->pcpu = __alloc_percpu_gfp(kind->size, PAGE_SIZE, kind->gfp);
-		return item->pcpu;
+		pcpu = __alloc_percpu_gfp(kind->size, PAGE_SIZE, kind->gfp);
+		item = pcpu ? per_cpu_ptr(pcpu, cpumask_first(cpu_possible_mask)) : NULL;
+		break;
 	}
 
-	return false;
+	if (item) {
+		item->kind = kind;
+		item->pcpu = pcpu;
+	}
+	return item;
 }
 
-static void storm_free(const struct storm_item *item)
+static void storm_free(struct storm_item *item)
 {
 	switch (item->kind->from) {
 	case FROM_BUDDY:
-		free_pages((unsigned long)item->addr,
-			   get_order(item->kind->size));
+		free_pages((unsigned long)item, get_order(item->kind->size));
 		break;
 	case FROM_SLAB:
-		kfree(item->addr);
+		kfree(item);
 		break;
 	case FROM_VMALLOC:
-		vfree(item->addr);
+		vfree(item);
 		break;
 	case FROM_PERCPU:
 		free_percpu(item->pcpu);
@@ -161,12 +164,12 @@ static void storm_free(const struct storm_item *item)
 /*
  * What is left to others: who runs the test shall survive it, and so shall the
  * threads of the kernel, which get nothing below the watermark. Early in boot there
- * are next to none, and no watermark, and more memory comes only if large blocks
- * cannot be had.
+ * are next to none, and no watermark; and it is less than the largest piece, see
+ * storm_may_go_on().
  */
 static unsigned long storm_margin(void)
 {
-	unsigned long nr = PHYS_PFN(system_state < SYSTEM_RUNNING ? SZ_1M : SZ_4M);
+	unsigned long nr = PHYS_PFN(system_state < SYSTEM_RUNNING ? SZ_2M : SZ_4M);
 	struct zone *zone;
 
 	for_each_populated_zone(zone)
@@ -175,13 +178,33 @@ static unsigned long storm_margin(void)
 	return nr;
 }
 
+/* With what CPUs have yet to add: it may be more than the margin. */
+static unsigned long storm_count(enum zone_stat_item what)
+{
+	unsigned long nr = 0;
+	struct zone *zone;
+
+	for_each_populated_zone(zone)
+		nr += zone_page_state_snapshot(zone, what);
+
+	return nr;
+}
+
 static bool storm_may_go_on(const struct storm_kind *kind)
 {
-	unsigned long nr_free = global_zone_page_state(NR_FREE_PAGES);
+	unsigned long nr_free = storm_count(NR_FREE_PAGES);
 
 	if (!(kind->gfp & __GFP_MOVABLE))
-		nr_free -= min(nr_free,
-			       global_zone_page_state(NR_FREE_CMA_PAGES));
+		nr_free -= min(nr_free, storm_count(NR_FREE_CMA_PAGES));
+
+	/*
+	 * Early in boot most memory is not initialized, and more of it comes when there
+	 * is none that would do. So ask for what is larger than all that there is:
+	 * either more comes, or what there is stays. The latter once, it takes long.
+	 */
+	if (system_state < SYSTEM_RUNNING && kind->from == FROM_BUDDY &&
+	    nr_free < PHYS_PFN(kind->size) && !kind->failed)
+		return true;
 
 	return nr_free > storm_margin() + PHYS_PFN(kind->size);
 }
@@ -193,15 +216,10 @@ static bool storm_one(struct storm_kind *kind, struct list_head *items)
 	if (!storm_may_go_on(kind))
 		return false;
 
-	item = kmalloc(sizeof(*item), STORM_GFP);
+	item = storm_alloc(kind);
+	kind->failed = !item;
 	if (!item)
 		return false;
-
-	item->kind = kind;
-	if (!storm_alloc(item)) {
-		kfree(item);
-		return false;
-	}
 
 	kind->nr++;
 	kind->nr_in_scratch += storm_item_in_scratch(item);
@@ -219,6 +237,7 @@ static void storm(void)
 	for (i = 0; i < ARRAY_SIZE(storm_kinds); i++) {
 		storm_kinds[i].nr = 0;
 		storm_kinds[i].nr_in_scratch = 0;
+		storm_kinds[i].failed = false;
 	}
 
 	do {
@@ -228,10 +247,8 @@ static void storm(void)
 		cond_resched();
 	} while (more);
 
-	list_for_each_entry_safe(item, next, &items, list) {
+	list_for_each_entry_safe(item, next, &items, list)
 		storm_free(item);
-		kfree(item);
-	}
 }
 
 static ssize_t control_write(struct file *file, const char __user *buf,
