@@ -144,13 +144,15 @@ static int fill_batch(struct inode *inode, const struct memfd_luo_folio_ser *ent
 		claimed++;
 	}
 
-	if (err)
+	if (err) {
 		*nr = claimed;
-	else
-		err = shmem_insert_folios(inode, folios, claimed, &inserted);
+		goto out;
+	}
+
+	/* Those that are inserted are no longer ours. */
+	note_end(inode, folios[claimed - 1]);
+	err = shmem_insert_folios(inode, folios, claimed, &inserted);
 out:
-	if (inserted)
-		note_end(inode, folios[inserted - 1]);
 	while (claimed > inserted)
 		folio_put(folios[--claimed]);
 
@@ -179,21 +181,24 @@ err_discard:
 	return err;
 }
 
-static int fill_from(struct inode *inode, const struct memfd_luo_ser *ser)
+/*
+ * Claim the list of folios. NULL when there are none. An ERR_PTR() when it cannot be
+ * read, and then nobody knows where they are.
+ */
+static const struct memfd_luo_folio_ser *claim_list(const struct memfd_luo_ser *ser)
 {
 	const struct memfd_luo_folio_ser *entries;
-	int err;
 
 	if (!ser->nr_folios)
-		return 0;
+		return NULL;
 
 	entries = kho_restore_vmalloc(&ser->folios);
-	if (!entries)
-		return -EBADMSG;
+	if (entries)
+		return entries;
 
-	err = fill(inode, entries, ser->nr_folios);
-	vfree(entries);
-	return err;
+	pr_err("list of folios of a memfd cannot be read: memory of %llu folios stays reserved\n",
+	       ser->nr_folios);
+	return ERR_PTR(-EBADMSG);
 }
 
 static int set_seals(struct inode *inode, unsigned int seals)
@@ -210,14 +215,18 @@ static int set_seals(struct inode *inode, unsigned int seals)
 	return 0;
 }
 
-static struct file *make_file(const struct memfd_luo_ser *ser)
+/* Takes the folios, also when it fails. */
+static struct file *make_file(const struct memfd_luo_ser *ser,
+			      const struct memfd_luo_folio_ser *entries)
 {
 	struct file *file = shmem_file_setup(MEMFD_PREFIX "luo", 0, VM_NORESERVE);
 	struct inode *inode;
 	int err;
 
-	if (IS_ERR(file))
+	if (IS_ERR(file)) {
+		discard(entries, ser->nr_folios);
 		return file;
+	}
 
 	file->f_mode |= FMODE_LSEEK | FMODE_PREAD | FMODE_PWRITE;
 	file->f_flags |= O_LARGEFILE;
@@ -226,7 +235,7 @@ static struct file *make_file(const struct memfd_luo_ser *ser)
 	/* It was not handed over: nobody shall gain by that. The owner can change it. */
 	inode->i_mode &= ~0177;
 	i_size_write(inode, ser->size);
-	err = fill_from(inode, ser) ?: set_seals(inode, ser->seals);
+	err = fill(inode, entries, ser->nr_folios) ?: set_seals(inode, ser->seals);
 	if (err) {
 		fput(file);
 		return ERR_PTR(err);
@@ -256,6 +265,7 @@ static const struct memfd_luo_ser *claim_ser(u64 phys, struct folio **folio)
 
 static int memfd_retrieve(struct liveupdate_file_op_args *args)
 {
+	const struct memfd_luo_folio_ser *entries;
 	const struct memfd_luo_ser *ser;
 	struct folio *folio;
 	struct file *file;
@@ -264,7 +274,13 @@ static int memfd_retrieve(struct liveupdate_file_op_args *args)
 	if (!ser)
 		return -EBADMSG;
 
-	file = make_file(ser);
+	entries = claim_list(ser);
+	if (IS_ERR(entries)) {
+		file = ERR_CAST(entries);
+	} else {
+		file = make_file(ser, entries);
+		vfree(entries);
+	}
 	folio_put(folio);
 	if (IS_ERR(file))
 		return PTR_ERR(file);
@@ -287,8 +303,8 @@ static void memfd_finish(struct liveupdate_file_op_args *args)
 	if (!ser)
 		return;
 
-	entries = ser->nr_folios ? kho_restore_vmalloc(&ser->folios) : NULL;
-	if (entries) {
+	entries = claim_list(ser);
+	if (!IS_ERR(entries)) {
 		discard(entries, ser->nr_folios);
 		vfree(entries);
 	}
