@@ -185,7 +185,7 @@ static void put_incoming(struct liveupdate_flb *flb)
  * It stays preserved until liveupdate_flb_put_outgoing().
  *
  * Context: Process context; may sleep. The object is registered. Also from operations
- *	    of files that rely on it, but not from those of objects.
+ *	    of files that rely on it but can_preserve, and not from those of objects.
  * Return: 0; -ENOENT when no file relies on it now; -EOPNOTSUPP when live update
  * is off.
  */
@@ -228,7 +228,7 @@ EXPORT_SYMBOL_GPL(liveupdate_flb_put_outgoing);
  * liveupdate_flb_put_incoming().
  *
  * Context: Process context; may sleep. The object is registered. Also from operations
- *	    of files that rely on it, but not from those of objects.
+ *	    of files that rely on it but can_preserve, and not from those of objects.
  * Return: 0; -ENOENT when it was not handed over, or is finished; -ENODEV when its
  * module goes away; -EOPNOTSUPP when live update is off; or what its retrieve
  * operation says, every time.

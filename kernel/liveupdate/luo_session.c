@@ -463,11 +463,14 @@ int luo_sessions_freeze(void)
 	return 0;
 }
 
-/* A name can be anything; see that it stays in its line. */
+/*
+ * A name can be anything; see that it stays in its line, and that no other one looks
+ * the same.
+ */
 static void show_name(struct seq_file *m, const struct luo_session *session)
 {
 	seq_puts(m, "name ");
-	seq_escape_str(m, session->name, ESCAPE_ANY_NP, "");
+	seq_escape_str(m, session->name, ESCAPE_OCTAL | ESCAPE_NAP | ESCAPE_APPEND, "\\");
 	seq_putc(m, '\n');
 }
 
