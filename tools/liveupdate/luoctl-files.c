@@ -2,15 +2,20 @@
 /*
  * luoctl save and restore: files in a session of live update.
  *
- * Each file is copied into a memfd, with a token from 1 on. The memfd with token 0
- * says what they are: a line "luoctl 1", and for each file its token, mode and size,
- * all in decimal, a blank each, and its name with a NUL at its end.
+ * Each file is copied into a memfd, with a token from 1 on. The memfd with token
+ * INDEX_TOKEN says what they are: a line "luoctl 1", and for each file its token, mode
+ * and size, all in decimal, a blank each, and its name with a NUL at its end.
+ *
+ * The kernel takes it for the end of a session when all of its files were retrieved
+ * and it is closed. So that whatever goes wrong in a restore loses nothing, there is an
+ * empty memfd with token GUARD_TOKEN that nobody retrieves.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +26,9 @@
 #include "libluo.h"
 #include "luoctl.h"
 
-#define INDEX_TOKEN	0
+/* Who has made another session has not used these. */
+#define INDEX_TOKEN	0x6c756f63746c0000ULL
+#define GUARD_TOKEN	0x6c756f63746c0001ULL
 #define INDEX_MAGIC	"luoctl 1\n"
 
 /* One is enough for a million files, and no damaged one takes more. */
@@ -32,7 +39,6 @@ struct saved {
 	unsigned int mode;
 	unsigned long long size;
 	const char *name;
-	int fd;
 };
 
 static int new_memfd(const char *name)
@@ -82,7 +88,7 @@ static void preserve(int session, int fd, unsigned long long token, const char *
 static long long save_file(int session, FILE *index, const char *path,
 			   unsigned long long token)
 {
-	int from = open(path, O_RDONLY | O_CLOEXEC), to;
+	int from = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC), to;
 	char *copied = strdup(path), *name;
 	struct stat st;
 	long long size;
@@ -125,28 +131,41 @@ static void check_names(int nr, char **paths)
 	}
 }
 
+/* Nothing that happens to the terminal or the caller concerns it. */
+static _Noreturn void keep(int ready)
+{
+	int null = open("/dev/null", O_RDWR);
+
+	if (setsid() < 0 || chdir("/") || null < 0 || dup2(null, 0) < 0 ||
+	    dup2(null, 1) < 0 || dup2(null, 2) < 0 || write(ready, "", 1) != 1)
+		_exit(EXIT_FAILED);
+
+	close(ready);
+	while (1)
+		pause();
+}
+
 /* Somebody has to have the session until the kexec. */
 static pid_t start_keeper(void)
 {
+	int ready[2];
 	pid_t pid;
-	int null;
+	char byte;
 
 	fflush(stdout);
+	if (pipe2(ready, O_CLOEXEC))
+		fail(EXIT_FAILED, errno, "pipe");
 	pid = fork();
 	if (pid < 0)
 		fail(EXIT_FAILED, errno, "fork");
-	if (pid)
-		return pid;
+	if (!pid)
+		keep(ready[1]);
 
-	setsid();
-	if (chdir("/"))
-		_exit(1);
-	null = open("/dev/null", O_RDWR);
-	dup2(null, 0);
-	dup2(null, 1);
-	dup2(null, 2);
-	while (1)
-		pause();
+	close(ready[1]);
+	if (read(ready[0], &byte, 1) != 1)
+		fail(EXIT_FAILED, 0, "the process that shall keep the session has failed");
+	close(ready[0]);
+	return pid;
 }
 
 int cmd_save(int argc, char **argv)
@@ -177,6 +196,7 @@ int cmd_save(int argc, char **argv)
 	if (ferror(index) || fclose(index))
 		fail(EXIT_FAILED, errno, "index");
 	preserve(session, index_fd, INDEX_TOKEN, "index");
+	preserve(session, new_memfd("guard"), GUARD_TOKEN, "guard");
 
 	keeper = start_keeper();
 	if (json) {
@@ -198,6 +218,8 @@ static char *read_index(int session, size_t *size)
 	struct stat st;
 	char *text;
 
+	if (fd == -ENOENT)
+		fail(EXIT_FAILED, 0, "the session was not made by luoctl save");
 	if (fd < 0)
 		fail(EXIT_FAILED, -fd, "index, without which nothing is known of the files");
 	if (fstat(fd, &st))
@@ -225,22 +247,25 @@ static bool next_saved(char **text, const char *end, struct saved *saved)
 	if (*text >= end)
 		return false;
 
-	if (sscanf(*text, "%llu %u %llu %n", &saved->token, &saved->mode, &saved->size,
-		   &name_at) != 3 || !name_at || !(*text)[name_at] ||
-	    strchr(*text + name_at, '/') || !strcmp(*text + name_at, ".") ||
-	    !strcmp(*text + name_at, ".."))
+	/* One blank: what follows belongs to the name. */
+	if (sscanf(*text, "%llu %u %llu%n", &saved->token, &saved->mode, &saved->size,
+		   &name_at) != 3 || (*text)[name_at] != ' ')
 		fail(EXIT_FAILED, 0, "the index is damaged");
 
-	saved->name = *text + name_at;
+	saved->name = *text + name_at + 1;
+	if (!*saved->name || strchr(saved->name, '/') || !strcmp(saved->name, ".") ||
+	    !strcmp(saved->name, ".."))
+		fail(EXIT_FAILED, 0, "the index is damaged");
+
 	*text += strlen(*text) + 1;
 	return true;
 }
 
-/* Files that were made, but are not complete. */
+/* Files that were made. As long as not all are complete they go when luoctl does. */
 static struct {
 	int dir;
 	struct saved *files;
-	int nr;
+	volatile sig_atomic_t nr;
 } made;
 
 static void remove_made(void)
@@ -249,36 +274,76 @@ static void remove_made(void)
 		unlinkat(made.dir, made.files[--made.nr].name, 0);
 }
 
-/*
- * All that can go wrong has to do so before a file is retrieved: when all are, and
- * luoctl ends without finishing the session, the kernel takes that for the end.
- */
-static void make_file(struct saved *saved)
+static void remove_made_on(int signal)
 {
+	remove_made();
+	/* The second time it has its effect, see SA_RESETHAND. */
+	raise(signal);
+}
+
+static void remove_made_at_end(void)
+{
+	static const int signals[] = { SIGHUP, SIGINT, SIGPIPE, SIGQUIT, SIGTERM };
+	const struct sigaction action = {
+		.sa_handler = remove_made_on,
+		.sa_flags = SA_RESETHAND,
+	};
+	unsigned int i;
+
+	atexit(remove_made);
+	for (i = 0; i < sizeof(signals) / sizeof(*signals); i++)
+		sigaction(signals[i], &action, NULL);
+}
+
+/* There may be more files than can be open. */
+static void make_file(const struct saved *saved)
+{
+	int fd = openat(made.dir, saved->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	int err = 0;
 
-	saved->fd = openat(made.dir, saved->name,
-			   O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (saved->fd < 0)
+	if (fd < 0)
 		fail(EXIT_FAILED, errno, "%s", saved->name);
 
-	made.files[made.nr++] = *saved;
+	made.files[made.nr] = *saved;
+	made.nr++;
 	if (saved->size)
-		err = posix_fallocate(saved->fd, 0, saved->size);
+		err = posix_fallocate(fd, 0, saved->size);
 	if (err)
 		fail(EXIT_FAILED, err, "%s: no room for %llu bytes", saved->name, saved->size);
+	close(fd);
+}
+
+/* All of them, before the first is written. */
+static unsigned long long make_files(char *text, const char *end)
+{
+	unsigned long long bytes = 0;
+	struct saved saved, *files;
+
+	while (next_saved(&text, end, &saved)) {
+		files = realloc(made.files, (made.nr + 1) * sizeof(saved));
+		if (!files)
+			fail(EXIT_FAILED, ENOMEM, "index");
+		made.files = files;
+		make_file(&saved);
+		bytes += saved.size;
+	}
+
+	return bytes;
 }
 
 static void restore_file(int session, const struct saved *saved)
 {
 	int fd = luo_session_retrieve_fd(session, saved->token);
+	int to = openat(made.dir, saved->name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
 
 	if (fd < 0)
 		fail(EXIT_FAILED, -fd, "%s: cannot be retrieved", saved->name);
-	if (lseek(fd, 0, SEEK_SET) || (unsigned long long)copy(saved->fd, fd, saved->name) !=
-	    saved->size)
+	if (to < 0)
+		fail(EXIT_FAILED, errno, "%s", saved->name);
+	if (lseek(fd, 0, SEEK_SET) ||
+	    (unsigned long long)copy(to, fd, saved->name) != saved->size)
 		fail(EXIT_FAILED, 0, "%s: is not as long as it was", saved->name);
-	if (fchmod(saved->fd, saved->mode & 0777) || fsync(saved->fd) || close(saved->fd))
+	if (fchmod(to, saved->mode & 0777) || fsync(to) || close(to))
 		fail(EXIT_FAILED, errno, "%s", saved->name);
 	close(fd);
 }
@@ -286,9 +351,8 @@ static void restore_file(int session, const struct saved *saved)
 int cmd_restore(int argc, char **argv)
 {
 	int device, session, err, nr, i;
-	unsigned long long bytes = 0;
-	struct saved saved;
-	char *text, *next;
+	unsigned long long bytes;
+	char *text;
 	size_t size;
 
 	if (argc != 3)
@@ -304,19 +368,13 @@ int cmd_restore(int argc, char **argv)
 		fail(EXIT_FAILED, -session, "session %s", argv[1]);
 	close(device);
 
-	atexit(remove_made);
+	remove_made_at_end();
 	text = read_index(session, &size);
-	next = text + strlen(INDEX_MAGIC);
-	while (next_saved(&next, text + size, &saved)) {
-		made.files = realloc(made.files, (made.nr + 1) * sizeof(saved));
-		if (!made.files)
-			fail(EXIT_FAILED, ENOMEM, "index");
-		make_file(&saved);
-		bytes += saved.size;
-	}
-
+	bytes = make_files(text + strlen(INDEX_MAGIC), text + size);
 	for (i = 0; i < made.nr; i++)
 		restore_file(session, &made.files[i]);
+	if (fsync(made.dir))
+		fail(EXIT_FAILED, errno, "%s", argv[2]);
 	nr = made.nr;
 	made.nr = 0;
 	err = luo_session_finish(session);

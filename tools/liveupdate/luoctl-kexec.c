@@ -51,7 +51,7 @@ static bool is_on(const char *cmdline, const char *name)
 
 	for (at = cmdline; *at; at += strcspn(at, " "), at += strspn(at, " ")) {
 		if (!strncmp(at, name, len) && at[len] == '=')
-			on = strchr("1yYtT", at[len + 1]) ||
+			on = (at[len + 1] && strchr("1yYtT", at[len + 1])) ||
 			     !strncasecmp(at + len + 1, "on", 2);
 	}
 
@@ -132,7 +132,7 @@ int cmd_kexec(int argc, char **argv)
 	if (optind != argc - 1 || !cmdline)
 		fail(EXIT_USAGE, 0, "%s", usage);
 
-	close(need_device());
+	need_live_update();
 	check_cmdline(cmdline);
 	load(argv[optind], initrd, cmdline);
 	cmd_status(1, NULL);

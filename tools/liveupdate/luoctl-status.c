@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "libluo.h"
@@ -38,7 +37,7 @@ static long long page_bytes(const char *path)
 	return pages < 0 ? pages : pages * sysconf(_SC_PAGESIZE);
 }
 
-/* What the kernel writes for characters that would hide others, as "\012". */
+/* The kernel writes characters that cannot be printed, and backslashes, as "\012". */
 static void unescape(char *string)
 {
 	char *from = string, *to = string;
@@ -121,12 +120,10 @@ static void print_side(const char *name, const char *title, const char *bytes_pa
 int cmd_status(int argc, char **argv)
 {
 	bool details = !access(LUO_DIR, X_OK);
-	struct stat st;
 
 	if (argc != 1)
 		fail(EXIT_USAGE, 0, "usage: luoctl status");
-	if (stat(LUO_DEVICE, &st))
-		close(need_device());
+	need_live_update();
 
 	if (json)
 		printf("{\"enabled\": true, \"details\": %s", details ? "true" : "false");

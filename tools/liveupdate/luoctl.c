@@ -8,6 +8,8 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "libluo.h"
 #include "luoctl.h"
@@ -83,6 +85,14 @@ int need_device(void)
 		fail(EXIT_FAILED, -device, "%s", LUO_DEVICE);
 
 	return device;
+}
+
+void need_live_update(void)
+{
+	struct stat st;
+
+	if (stat(LUO_DEVICE, &st))
+		close(need_device());
 }
 
 int main(int argc, char **argv)

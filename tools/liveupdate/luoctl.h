@@ -24,8 +24,11 @@ _Noreturn void fail(int status, int err, const char *format, ...);
 /* A string in quotes, whatever is in it. */
 void print_json_string(FILE *to, const char *string);
 
-/* The device, or exit. */
+/* The device, or exit. Only one program can have it. */
 int need_device(void);
+
+/* Exit when there is no live update, whoever has the device. */
+void need_live_update(void);
 
 int cmd_status(int argc, char **argv);
 int cmd_save(int argc, char **argv);

@@ -6,6 +6,8 @@ APPEND="liveupdate=on"
 TIMEOUT=${KHO_TIMEOUT:-300}
 
 LIST=/sys/kernel/debug/liveupdate
+strange='a\012
+"'
 
 stage1()
 {
@@ -13,6 +15,9 @@ stage1()
 	head -c 3000000 /dev/urandom > files/large
 	echo text > "files/with \"blanks\""
 	: > files/empty
+	echo blank > "files/ "
+	echo blank too > "files/ begins with one"
+	mkfifo fifo
 	chmod 640 files/large
 	md5sum files/* > sums
 
@@ -23,17 +28,20 @@ stage1()
 	exits 2 "two files with one name" luoctl save files files/large /files/large
 	exits 1 "a file that there is not" luoctl save files files/none
 	exits 1 "a directory" luoctl save files files
+	exits 1 "a pipe" luoctl save files fifo
 	check_eq "nothing is left of that" 0 "$(wc -l < $LIST/outgoing)"
 
 	exits 0 "save" luoctl save files files/*
-	says "3 files, 3000005 bytes, are kept in session files by process [0-9]*"
+	says "5 files, 3000021 bytes, are kept in session files by process [0-9]*"
 	exits 1 "the same name again" luoctl save files files/*
 	exits 0 "save with --json" luoctl --json save more sums
 	says '{"session": "more", "files": 1, "bytes": [0-9]*, "keeper": [0-9]*}'
+	exits 0 "save under a strange name" luoctl save "$strange" sums
 	exits 0 "status" luoctl status
-	says "  files: 4 files"
+	says "  files: 7 files"
 	exits 0 "status with --json" luoctl --json status
-	says '.*\[{"name": "files", "files": 4}, {"name": "more", "files": 2}\].*'
+	says '.*\[{"name": "files", "files": 7}, {"name": "more", "files": 3}, .*'
+	says '.*{"name": "a\\\\012\\u000a\\"", "files": 3}\].*'
 
 	exits 2 "a kernel without a command line" luoctl kexec /boot/bzImage
 	exits 1 "a kernel that there is not" luoctl kexec /boot/none --reuse-cmdline
@@ -41,8 +49,14 @@ stage1()
 		--command-line "liveupdate=on"
 	exits 1 "a next kernel without live update" luoctl kexec /boot/bzImage \
 		--command-line "kho=on liveupdate=on liveupdate=off"
+	exits 1 "a next kernel that is not told" luoctl kexec /boot/bzImage \
+		--command-line "kho=on liveupdate="
 	check "nothing was loaded" grep -qx 0 /sys/kernel/kexec_loaded
-	exits 0 "load" luoctl kexec /boot/bzImage --reuse-cmdline --load-only
+	exec 9< /dev/liveupdate
+	exits 0 "load while somebody has the device" \
+		luoctl kexec /boot/bzImage --reuse-cmdline --load-only
+	exits 1 "save while somebody has the device" luoctl save busy sums
+	exec 9<&-
 	check "it was loaded" grep -qx 1 /sys/kernel/kexec_loaded
 
 	lockdep_on
@@ -56,7 +70,7 @@ stage2()
 {
 	mkdir files there
 	exits 0 "status" luoctl status
-	says "  files: 4 files, 0 retrieved, unclaimed"
+	says "  files: 7 files, 0 retrieved, unclaimed"
 
 	# What stands in the way is seen before a file is written, and nothing is lost.
 	echo "other" > files/large
@@ -66,11 +80,25 @@ stage2()
 	rm -r files
 	mkdir files
 	exits 1 "a session that there is not" luoctl restore none files
-	exits 0 "restore" luoctl restore files files
-	check_eq "the mode is as it was" 640 "$(stat -c %a files/large)"
+	mkdir small
+	mount -t tmpfs -o size=64k tmpfs small
+	exits 1 "a directory without room" luoctl restore files small
+	check_eq "there is no part of it" 0 "$(find small -type f | wc -l)"
+	umount small
+
+	# Also when all files are retrieved.
+	exits 1 "no descriptor is left for a file" \
+		sh -c "ulimit -n 6; exec luoctl restore more there"
+	says "luoctl: sums: .*"
+	check_eq "there is no part of it, either" 0 "$(find there -type f | wc -l)"
 	exits 0 "restore with --json" luoctl --json restore more there
 	says '{"session": "more", "files": 1, "bytes": [0-9]*}'
+
+	exits 0 "restore" luoctl restore files files
+	check_eq "the mode is as it was" 640 "$(stat -c %a files/large)"
 	check "the content is as it was" md5sum -c there/sums
+	check_eq "there are no more" 5 "$(find files -type f | wc -l)"
+	exits 0 "restore under a strange name" luoctl restore "$strange" files
 	exits 1 "a second time" luoctl restore files there
 	check_eq "all memory is back" 0 "$(counter in/unclaimed_pages)"
 }
