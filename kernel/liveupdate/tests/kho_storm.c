@@ -82,9 +82,9 @@ struct storm_item {
 	void __percpu *pcpu;
 };
 
-static bool storm_item_in_scratch(const struct storm_item *item)
+static bool storm_item_in_scratch(struct storm_item *item)
 {
-	const void *start = item;
+	void *start = item;
 	unsigned long pfn;
 	size_t offset;
 	void *addr;
