@@ -4,16 +4,11 @@
 # instructions: what is not executed does not count, nor do cache misses.
 
 STAGES=2
-SMP=1
-ACCEL=tcg
 MEM=${BENCH_MEM:-2G}
-TIMEOUT=${KHO_TIMEOUT:-300}
-# Of memory, only what is touched is taken from the host.
-QEMU_OPTS="-icount shift=0,sleep=off -seed 1 -rtc base=2025-01-01,clock=vm
-	-object memory-backend-ram,id=bench,size=$MEM,reserve=off
-	-machine memory-backend=bench"
-# Nothing that is different each time or waits for a timer, little that is printed.
-APPEND="khoblackout nokaslr rcupdate.rcu_expedited=1 loglevel=5"
+APPEND="khoblackout"
+
+# shellcheck source=guest/icount.sh
+. "$KHO_LIB/icount.sh"
 
 stage1()
 {
