@@ -103,10 +103,13 @@ measure_all() {
 	measure threads "Threads" "$nodebug" bench "" khoitems=8192 threads
 	[ -z "${BENCH_KERNEL:-}" ] || return 0
 
-	run bench-programs "Building the programs of live update" luo_programs
-	programs=(-b "$build/liveupdate/luo_bench")
-	measure memfd "Memfds" "$nodebug" bench "" "" memfd
-	programs=()
+	if run bench-programs "Building the programs of live update" luo_programs; then
+		programs=(-b "$build/liveupdate/luo_bench")
+		measure memfd "Memfds" "$nodebug" bench "" "" memfd
+		programs=()
+	else
+		fail memfd "its programs do not build"
+	fi
 	measure tests "12 GiB of reserve_mem, and nodes within a block" \
 		"$kernel" tests "" "" reserve_mem_large numa
 }

@@ -84,12 +84,12 @@ missing_pages() {
 undocumented() {
 	local name
 	sort -u | while read -r name; do
-		grep -q "id=\"c\.$name\"" "$html"/core-api/kho/*.html || echo "$name"
+		grep -rq "id=\"c\.$name\"" --include='*.html' "$html" || echo "$name"
 	done
 }
 
 named_functions() {
-	grep -ohE '\b(is_)?kho_[a-z_0-9]+\(\)' "${pages[@]}" | tr -d '()' | undocumented
+	grep -ohE '\b((is_)?kho|liveupdate|shmem)_[a-z_0-9]+\(\)' "${pages[@]}" | tr -d '()' | undocumented
 }
 
 exported_functions() {
@@ -114,7 +114,7 @@ fi
 rm -rf "$out"
 mkdir -p "$out"
 make -C "$linux" "O=$out" htmldocs \
-	"SPHINXDIRS=core-api/kho admin-guide/mm admin-guide/kdump" > "$logs/htmldocs.log" 2>&1 || {
+	"SPHINXDIRS=core-api/kho admin-guide/mm admin-guide/kdump mm userspace-api" > "$logs/htmldocs.log" 2>&1 || {
 	tail "$logs/htmldocs.log"
 	echo "not ok htmldocs"
 	exit 1

@@ -97,8 +97,9 @@ for program in luo_ioctl luo_handover luo_memfd luo_memfd_mm luo_memfd_ioctl luo
 	live_update+=(-b "$build/liveupdate/$program")
 done
 vm_options=("${live_update[@]}")
-vmtest x86_64 "In QEMU, live update" ioctls handover freeze sharing \
-	memfd memfd_dense memfd_chain luoctl
+mapfile -t all < <(cd "$tests/../liveupdate/tests" && printf '%s\n' *.sh |
+	sed 's/\.sh$//' | grep -vx memfd_faults)
+vmtest x86_64 "In QEMU, live update" "${all[@]}"
 vm_options=()
 
 kernel x86_64-nodeferred CONFIG_DEFERRED_STRUCT_PAGE_INIT=n \
@@ -123,9 +124,9 @@ interop=$([ "$skipped" = "$before" ] && echo "among it" || echo "not tried")
 {
 	klinux rev-parse composed
 	echo "$passed passed, $failed failed, $skipped skipped: the scenarios of"
-	echo "tools/testing/selftests/kho in QEMU, with and without deferred struct page"
-	echo "initialization and with a debug kernel, KUnit, and the tests of memblock and of"
-	echo "KHO in user space. Handing over to mainline and back was $interop."
+	echo "tools/testing/selftests/kho and liveupdate in QEMU, with and without deferred"
+	echo "struct page initialization and with a debug kernel, KUnit, and the tests of"
+	echo "memblock and of KHO in user space. Handing over to mainline and back was $interop."
 } > "$logs/check.last"
 
 echo "$passed passed, $failed failed, $skipped skipped"
