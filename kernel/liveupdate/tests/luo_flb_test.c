@@ -11,6 +11,8 @@
  *	/sys/kernel/debug/luo_flb_test/fail	how many calls fail next, with -EIO
  *	/sys/kernel/debug/luo_flb_test/fail_file	the same for files
  *	/sys/kernel/debug/luo_flb_test/errors	what was not as it should be
+ *	/sys/kernel/debug/luo_flb_test/unregister	reading it tries to unregister the
+ *						object: the errno of that
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -56,16 +58,16 @@ static void expect(bool what)
 		atomic_inc(&calls.errors);
 }
 
-static bool fails(void)
+static bool fails(atomic_t *nr)
 {
-	return atomic_dec_if_positive(&fail) >= 0;
+	return atomic_dec_if_positive(nr) >= 0;
 }
 
 static int shared_preserve(struct liveupdate_flb_op_args *args)
 {
 	struct shared *shared;
 
-	if (fails())
+	if (fails(&fail))
 		return -EIO;
 
 	shared = kho_alloc_preserve(sizeof(*shared));
@@ -94,7 +96,7 @@ static int shared_retrieve(struct liveupdate_flb_op_args *args)
 	struct folio *folio;
 	struct shared *shared;
 
-	if (fails())
+	if (fails(&fail))
 		return -EIO;
 
 	folio = kho_restore_folio(args->data);
@@ -128,8 +130,6 @@ static struct liveupdate_flb shared_flb = {
 	.compatible = "luo-test-shared-v1",
 };
 
-static struct liveupdate_file_handler test_handler;
-
 static const struct file_operations test_fops = {
 	.owner = THIS_MODULE,
 };
@@ -159,11 +159,9 @@ static void count_file(int nr)
 
 static int test_preserve(struct liveupdate_file_op_args *args)
 {
-	if (atomic_dec_if_positive(&fail_file) >= 0)
+	if (fails(&fail_file))
 		return -EIO;
 
-	/* There are files that rely on it. */
-	expect(liveupdate_unregister_flb(&test_handler, &shared_flb) == -EBUSY);
 	count_file(1);
 	return 0;
 }
@@ -222,6 +220,16 @@ static int calls_show(struct seq_file *m, void *unused)
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(calls);
+
+/* For when there are files that rely on it. */
+static int unregister_get(void *unused, u64 *val)
+{
+	int err = liveupdate_unregister_flb(&test_handler, &shared_flb);
+
+	*val = -err;
+	return 0;
+}
+DEFINE_DEBUGFS_ATTRIBUTE(unregister_fops, unregister_get, NULL, "%llu\n");
 
 static struct miscdevice test_misc = {
 	.minor = MISC_DYNAMIC_MINOR,
@@ -294,6 +302,7 @@ static int __init luo_flb_test_init(void)
 	debugfs_create_atomic_t("fail_file", 0600, dir, &fail_file);
 	debugfs_create_atomic_t("errors", 0400, dir, &calls.errors);
 	debugfs_create_file("calls", 0400, dir, NULL, &calls_fops);
+	debugfs_create_file_unsafe("unregister", 0400, dir, NULL, &unregister_fops);
 	return 0;
 
 err_handler:
