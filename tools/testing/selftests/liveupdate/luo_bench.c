@@ -10,35 +10,25 @@
  * that is mostly a hole.
  */
 #define _GNU_SOURCE
-#include <sys/mman.h>
 #include <x86intrin.h>
 
-#include "../kselftest.h"
-#include "luo.h"
+#include "luo_memfd.h"
 
 #define NAME		"bench"
-#define PAGE		4096L
-#define MIB		(1024 * 1024L)
 #define SHMEM_ENABLED	"/sys/kernel/mm/transparent_hugepage/shmem_enabled"
 
-/* Files; of each one byte is written every @step bytes. */
+/* Files; of each one byte is written every @step bytes, into a folio of its own. */
 static const struct {
 	const char *what;
 	long size, step, folio;
 	const char *huge;
 } files[] = {
 	{ "memfd_dense", 256 * MIB, PAGE, PAGE, "never" },
-	{ "memfd_sparse", 256 * MIB, 2 * MIB, 2 * MIB, "never" },
+	{ "memfd_sparse", 256 * MIB, 2 * MIB, PAGE, "never" },
 	{ "memfd_huge", 4096 * MIB, 2 * MIB, 2 * MIB, "force" },
 };
 
 #define NR_FILES	ARRAY_SIZE(files)
-
-static void die(const char *what)
-{
-	printf("not ok %s: %m\n", what);
-	exit(1);
-}
 
 static void set_huge(const char *mode)
 {
@@ -48,21 +38,31 @@ static void set_huge(const char *mode)
 		die(SHMEM_ENABLED);
 }
 
+static long nr_folios(int i)
+{
+	return files[i].size / files[i].step;
+}
+
+/* What is measured is for each folio: there have to be as many. */
+static void check_folios(int fd, int i)
+{
+	if (pages_of(fd) != nr_folios(i) * files[i].folio / PAGE) {
+		printf("not ok %s has %ld pages\n", files[i].what, pages_of(fd));
+		exit(1);
+	}
+}
+
 static int make_file(int i)
 {
-	int fd = memfd_create(NAME, 0);
-	char *mem;
+	int fd = new_memfd(NAME, files[i].size, 0);
+	char *mem = map(fd, 0, files[i].size);
 	long at;
 
 	set_huge(files[i].huge);
-	if (fd < 0 || ftruncate(fd, files[i].size))
-		die("memfd");
-	mem = mmap(NULL, files[i].size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (mem == MAP_FAILED)
-		die("mmap");
 	for (at = 0; at < files[i].size; at += files[i].step)
 		mem[at] = at / files[i].step + i;
 	munmap(mem, files[i].size);
+	check_folios(fd, i);
 	return fd;
 }
 
@@ -77,23 +77,9 @@ static long nr_good(int fd, int i)
 	return good;
 }
 
-static void keep_running(void)
+static void bench_preserve(void)
 {
-	fflush(stdout);
-	if (fork())
-		_exit(0);
-
-	setsid();
-	close(0);
-	close(1);
-	close(2);
-	while (1)
-		pause();
-}
-
-static void preserve(int device)
-{
-	int session = luo_create(device, NAME), fd, err;
+	int session = open_session(luo_create(device, NAME), NAME), fd;
 	unsigned long long before;
 	unsigned int i;
 	long pages;
@@ -102,25 +88,20 @@ static void preserve(int device)
 		fd = make_file(i);
 		pages = read_number(PRESERVED);
 		before = __rdtsc();
-		err = luo_preserve_fd(session, fd, i);
-		printf("value preserve_%s %ld %llu\n", files[i].what,
-		       files[i].size / files[i].folio, __rdtsc() - before);
-		if (err) {
-			errno = -err;
-			die(files[i].what);
-		}
+		preserve(session, fd, i);
+		printf("value preserve_%s %ld %llu\n", files[i].what, nr_folios(i),
+		       __rdtsc() - before);
 		printf("value %s_bytes %ld\n", files[i].what,
 		       (read_number(PRESERVED) - pages) * PAGE);
 		close(fd);
 	}
 
-	close(device);
 	keep_running();
 }
 
-static int retrieve(int device)
+static void bench_retrieve(void)
 {
-	int session = luo_retrieve(device, NAME), fd;
+	int session = open_session(luo_retrieve(device, NAME), NAME), fd;
 	unsigned long long before, ticks;
 	unsigned int i;
 
@@ -128,29 +109,24 @@ static int retrieve(int device)
 		before = __rdtsc();
 		fd = luo_retrieve_fd(session, i);
 		ticks = __rdtsc() - before;
-		if (nr_good(fd, i) != files[i].size / files[i].step) {
-			printf("not ok %s is as it was\n", files[i].what);
-			return 1;
-		}
-		printf("value retrieve_%s %ld %llu\n", files[i].what,
-		       files[i].size / files[i].folio, ticks);
+		check(nr_good(fd, i) == nr_folios(i), files[i].what, "is as it was");
+		check_folios(fd, i);
+		printf("value retrieve_%s %ld %llu\n", files[i].what, nr_folios(i), ticks);
 		close(fd);
 	}
 
-	return luo_finish(session) ? 1 : 0;
+	check(luo_finish(session) == 0, NAME, "is finished");
 }
 
 int main(int argc, char **argv)
 {
-	int device = open(DEVICE, O_RDWR | O_CLOEXEC);
-
-	if (device < 0)
-		die(DEVICE);
+	open_device(100);
 	if (argc == 2 && !strcmp(argv[1], "preserve"))
-		preserve(device);
+		bench_preserve();
 	else if (argc == 2 && !strcmp(argv[1], "retrieve"))
-		return retrieve(device);
+		bench_retrieve();
+	else
+		return usage();
 
-	errno = EINVAL;
-	die("usage");
+	return failed;
 }

@@ -19,13 +19,9 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 
-#include "luo.h"
-
-static int device;
-static int failed;
+#include "luo_keep.h"
 
 #define check(what) do {						\
 	if (what) {							\
@@ -41,51 +37,20 @@ static __u64 token_of(int i)
 	return i * 0x9e3779b97f4a7c15ULL;
 }
 
-static void die(const char *what)
-{
-	printf("not ok %s: %m\n", what);
-	exit(1);
-}
-
 static int make_session(const char *name, int nr)
 {
-	int session = luo_create(device, name);
-	int file, i, err;
-
-	if (session < 0) {
-		errno = -session;
-		die(name);
-	}
+	int session = open_session(luo_create(device, name), name);
+	int file, i;
 
 	for (i = 0; i < nr; i++) {
 		file = luo_test_file(name, token_of(i));
 		if (file < 0)
 			die(TEST_DEVICE);
-		err = luo_preserve_fd(session, file, token_of(i));
-		if (err) {
-			errno = -err;
-			die("preserve");
-		}
+		preserve(session, file, token_of(i));
 		close(file);
 	}
 
 	return session;
-}
-
-/* The sessions live on in a process of their own. */
-static void keep_running(void)
-{
-	fflush(stdout);
-	if (fork())
-		_exit(0);
-
-	close(device);
-	setsid();
-	close(0);
-	close(1);
-	close(2);
-	while (1)
-		pause();
 }
 
 /* Change what is preserved, all the time. */
@@ -390,17 +355,13 @@ static long nr_shared(const char *op)
 
 static void make_sharing(const char *name, int nr)
 {
-	int session = luo_create(device, name);
-	int file, i, err = 0;
+	int session = open_session(luo_create(device, name), name);
+	int file, i;
 
-	for (i = 0; i < nr && !err; i++) {
+	for (i = 0; i < nr; i++) {
 		file = open(SHARING_DEVICE, O_RDWR);
-		err = luo_preserve_fd(session, file, i);
+		preserve(session, file, i);
 		close(file);
-	}
-	if (err) {
-		errno = -err;
-		die(name);
 	}
 }
 
@@ -425,6 +386,7 @@ static void share(const char *test)
 	check(luo_preserve_fd(session, file, 1) == 0);
 	check(luo_preserve_fd(other, second, 1) == 0);
 	check(nr_shared("preserve") == before + 2);
+	check(read_number(SHARING_DIR "unregister") == EBUSY);
 	close(session);
 	check(nr_shared("unpreserve") == before + 1);
 	close(other);
@@ -515,21 +477,16 @@ static void again(const char *name, int nr)
 			!luo_preserve_fd(next, file, token_of(i));
 		close(file);
 	}
-	printf("%s all files of %s are handed on\n",
-	       good == nr && !luo_finish(session) ? "ok" : "not ok", name);
+	failed |= good != nr || luo_finish(session);
+	printf("%s all files of %s are handed on\n", failed ? "not ok" : "ok", name);
 }
 
 int main(int argc, char **argv)
 {
-	struct rlimit limit = { 20000, 20000 };
 	char name[64];
 	int i;
 
-	setrlimit(RLIMIT_NOFILE, &limit);
-	device = open(DEVICE, O_RDWR | O_CLOEXEC);
-	if (device < 0)
-		die(DEVICE);
-
+	open_device(20000);
 	if (argc == 3 && !strcmp(argv[1], "after")) {
 		run(argv[2]);
 	} else if (argc == 4 && !strcmp(argv[1], "again")) {

@@ -9,6 +9,10 @@
 
 #include "luo_memfd.h"
 
+#ifndef F_SEAL_EXEC
+#define F_SEAL_EXEC	0x0020
+#endif
+
 /* Small ones, of any size, position and access. */
 static const struct {
 	long size;
@@ -26,6 +30,9 @@ static const struct {
 	{ 20 * PAGE, 0, 20, 3, F_SEAL_FUTURE_WRITE },
 	{ 70000 * PAGE, 0, 0, 77, 0 },
 	{ 600 * PAGE, 0, 600, 0, 0 },
+	/* The kernel adds these to F_SEAL_EXEC. */
+	{ PAGE, 0, 1, 0, F_SEAL_EXEC | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE |
+	  F_SEAL_SHRINK | F_SEAL_GROW },
 };
 
 #define NR_SMALL	ARRAY_SIZE(small)
@@ -52,7 +59,8 @@ static void make_small(int session)
 
 static void see_small(int session, const char *kind)
 {
-	int fd, good = 0, sealed = 0, writable = 0;
+	int fd, good = 0, sealed = 0, writable = 0, private = 0;
+	struct stat st;
 	unsigned int i;
 	bool later;
 	void *mem;
@@ -68,6 +76,8 @@ static void see_small(int session, const char *kind)
 				small[i].nr - later &&
 			nr_good_pages(fd, i + 100, small[i].first + 5, 1) == later;
 		sealed += fcntl(fd, F_GET_SEALS) == small[i].seals;
+		/* Nobody can execute it, or open it who is not the owner. */
+		private += !fstat(fd, &st) && (st.st_mode & 07777) == 0600;
 
 		/* Seals hold, and without them all is allowed. */
 		mem = mmap(NULL, PAGE, PROT_WRITE, MAP_SHARED, fd, 0);
@@ -81,6 +91,7 @@ static void see_small(int session, const char *kind)
 		close(fd);
 	}
 	check(good == NR_SMALL, kind, "sizes, positions and content");
+	check(private == NR_SMALL, kind, "mode");
 	check(sealed == NR_SMALL, kind, "seals");
 	check(writable == NR_SMALL, kind, "what they forbid");
 }
@@ -219,16 +230,11 @@ static void see_threads(int session, const char *kind)
 
 static void see_half(int session, const char *kind)
 {
-	long before = read_number("/sys/kernel/debug/kho/in/unclaimed_pages"), now;
 	int i, good = 0;
 
 	for (i = 0; i < NR_MANY; i += 2)
 		good += nr_good_pages(luo_retrieve_fd(session, i), i, 0, 300) == 300;
 	check(good == NR_MANY / 2, kind, "content");
-	check(luo_finish(session) == 0, kind, "is finished");
-	now = read_number("/sys/kernel/debug/kho/in/unclaimed_pages");
-	/* Each has a page that describes it, two for its list, and one for that. */
-	check(before - now >= NR_MANY * (300 + 4), kind, "the others are freed");
 }
 
 const struct kind kinds[] = {

@@ -14,11 +14,10 @@
 
 #include <stdbool.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "../kselftest.h"
-#include "luo.h"
+#include "luo_keep.h"
 
 #define PAGE		4096L
 #define MIB		(1024 * 1024L)
@@ -38,19 +37,10 @@ struct kind {
 
 extern const struct kind kinds[];
 
-static int device;
-static int failed;
-
 static inline void check(bool good, const char *kind, const char *what)
 {
 	printf("%s %s: %s\n", good ? "ok" : "not ok", kind, what);
 	failed |= !good;
-}
-
-static inline void die(const char *what)
-{
-	printf("not ok %s: %m\n", what);
-	exit(1);
 }
 
 /* What a page of a file holds. */
@@ -140,16 +130,6 @@ static inline long proc_kb(const char *path, const char *name)
 	return value < 0 ? -1 : sum;
 }
 
-static inline void preserve(int session, int fd, __u64 token)
-{
-	int err = luo_preserve_fd(session, fd, token);
-
-	if (err) {
-		errno = -err;
-		die("preserve");
-	}
-}
-
 static inline const struct kind *find_kind(const char *name)
 {
 	const struct kind *kind;
@@ -163,41 +143,13 @@ static inline const struct kind *find_kind(const char *name)
 	return NULL;
 }
 
-static inline void keep_running(void)
-{
-	fflush(stdout);
-	if (fork())
-		_exit(failed);
-
-	setsid();
-	close(device);
-	close(0);
-	close(1);
-	close(2);
-	while (1)
-		pause();
-}
-
-static inline int open_session(int session, const char *name)
-{
-	if (session < 0) {
-		errno = -session;
-		die(name);
-	}
-	return session;
-}
-
 /* Open the device, and do what every program can. False when it is something else. */
 static inline bool run_kinds(int argc, char **argv)
 {
-	struct rlimit limit = { 5000, 5000 };
 	const struct kind *kind;
 	int i, session;
 
-	setrlimit(RLIMIT_NOFILE, &limit);
-	device = open(DEVICE, O_RDWR | O_CLOEXEC);
-	if (device < 0)
-		die(DEVICE);
+	open_device(5000);
 
 	if (argc > 2 && !strcmp(argv[1], "keep")) {
 		for (i = 2; i < argc; i++) {
@@ -210,7 +162,7 @@ static inline bool run_kinds(int argc, char **argv)
 			kind = find_kind(argv[i]);
 			session = open_session(luo_retrieve(device, argv[i]), argv[i]);
 			kind->see(session, argv[i]);
-			luo_finish(session);
+			check(luo_finish(session) == 0, argv[i], "is finished");
 			close(session);
 		}
 	} else {

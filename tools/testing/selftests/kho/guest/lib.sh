@@ -4,6 +4,10 @@
 
 KHO=/sys/kernel/debug/kho
 PRODUCER=/sys/kernel/debug/kho_producer
+# shellcheck disable=SC2034 # for the tests of live update
+LIST=/sys/kernel/debug/liveupdate
+# shellcheck disable=SC2034
+TEST=/sys/kernel/debug/luo_test
 
 # What is preserved without any test: the root FDT, kexec-metadata, and the five
 # pages of samples/kho.
@@ -85,6 +89,36 @@ no_log()
 	! log "$1"
 }
 
+# eventually COMMAND...: whether it succeeds within ten seconds; not all guests are fast
+eventually()
+{
+	local left=10
+	until "$@"; do
+		[ $left -gt 0 ] || return 1
+		left=$((left - 1))
+		sleep 1
+	done
+}
+
+# counts_as NUMBER NAME: whether that is what debugfs says
+counts_as()
+{
+	[ "$(counter "$2")" = "$1" ]
+}
+
+# nothing_unclaimed: all that was handed over has been freed
+nothing_unclaimed()
+{
+	check_eq "nothing is unclaimed" 0 "$(counter in/unclaimed_pages)"
+}
+
+# refused WHY: try to kexec, which must not happen
+refused()
+{
+	check "the kexec fails" eval '! kexec -e -x 2> /tmp/why'
+	check "with an errno that says $1" grep -qi "$1" /tmp/why
+}
+
 # meminfo NAME: a value of /proc/meminfo in KiB
 meminfo()
 {
@@ -117,7 +151,7 @@ verify_restored()
 all_claimed()
 {
 	check "producer frees" producer free
-	check_eq "nothing is unclaimed" 0 "$(counter in/unclaimed_pages)"
+	nothing_unclaimed
 }
 
 # hand_over STAGE: preserve memory of every kind and go to the next stage

@@ -16,7 +16,18 @@ stage1()
 stage2()
 {
 	program luo_memfd after dense
-	check_eq "all memory is back" 0 "$(counter in/unclaimed_pages)"
-	check "as much is free as in the first kernel" \
-		between $(($(param khofree) - $(meminfo MemFree))) -8192 8192
+	nothing_unclaimed
+	# CPUs keep many of the pages for a while.
+	check "as much is free as in the first kernel" eventually as_much_free
+	say "note missing $(missing_kb) KiB"
+}
+
+missing_kb()
+{
+	echo $(($(param khofree) - $(meminfo MemFree)))
+}
+
+as_much_free()
+{
+	between "$(missing_kb)" -8192 8192
 }
