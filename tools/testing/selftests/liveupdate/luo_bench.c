@@ -55,10 +55,12 @@ static void check_folios(int fd, int i)
 static int make_file(int i)
 {
 	int fd = new_memfd(NAME, files[i].size, 0);
-	char *mem = map(fd, 0, files[i].size);
+	char *mem;
 	long at;
 
+	/* Before it is mapped: then it is aligned. */
 	set_huge(files[i].huge);
+	mem = map(fd, 0, files[i].size);
 	for (at = 0; at < files[i].size; at += files[i].step)
 		mem[at] = at / files[i].step + i;
 	munmap(mem, files[i].size);
