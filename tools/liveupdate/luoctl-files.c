@@ -50,6 +50,28 @@ static int new_memfd(const char *name)
 	return fd;
 }
 
+/* Signals that end luoctl only where it says so. */
+static void hold_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGQUIT);
+	sigaddset(&set, SIGTERM);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+static void end_if_interrupted(void)
+{
+	sigset_t set;
+
+	/* Only those that are held can be in there. */
+	if (!sigpending(&set) && !sigisemptyset(&set))
+		fail(EXIT_FAILED, EINTR, "nothing is restored");
+}
+
 /* Until the end of @from. Returns how much that was. */
 static long long copy(int to, int from, const char *name)
 {
@@ -70,6 +92,7 @@ static long long copy(int to, int from, const char *name)
 				put = 0;
 		}
 		sum += got;
+		end_if_interrupted();
 	}
 
 	return sum;
@@ -265,34 +288,13 @@ static bool next_saved(char **text, const char *end, struct saved *saved)
 static struct {
 	int dir;
 	struct saved *files;
-	volatile sig_atomic_t nr;
+	int nr;
 } made;
 
 static void remove_made(void)
 {
 	while (made.nr)
 		unlinkat(made.dir, made.files[--made.nr].name, 0);
-}
-
-static void remove_made_on(int signal)
-{
-	remove_made();
-	/* The second time it has its effect, see SA_RESETHAND. */
-	raise(signal);
-}
-
-static void remove_made_at_end(void)
-{
-	static const int signals[] = { SIGHUP, SIGINT, SIGPIPE, SIGQUIT, SIGTERM };
-	const struct sigaction action = {
-		.sa_handler = remove_made_on,
-		.sa_flags = SA_RESETHAND,
-	};
-	unsigned int i;
-
-	atexit(remove_made);
-	for (i = 0; i < sizeof(signals) / sizeof(*signals); i++)
-		sigaction(signals[i], &action, NULL);
 }
 
 /* There may be more files than can be open. */
@@ -304,8 +306,7 @@ static void make_file(const struct saved *saved)
 	if (fd < 0)
 		fail(EXIT_FAILED, errno, "%s", saved->name);
 
-	made.files[made.nr] = *saved;
-	made.nr++;
+	made.files[made.nr++] = *saved;
 	if (saved->size)
 		err = posix_fallocate(fd, 0, saved->size);
 	if (err)
@@ -368,11 +369,13 @@ int cmd_restore(int argc, char **argv)
 		fail(EXIT_FAILED, -session, "session %s", argv[1]);
 	close(device);
 
-	remove_made_at_end();
+	atexit(remove_made);
+	hold_signals();
 	text = read_index(session, &size);
 	bytes = make_files(text + strlen(INDEX_MAGIC), text + size);
 	for (i = 0; i < made.nr; i++)
 		restore_file(session, &made.files[i]);
+	end_if_interrupted();
 	if (fsync(made.dir))
 		fail(EXIT_FAILED, errno, "%s", argv[2]);
 	nr = made.nr;

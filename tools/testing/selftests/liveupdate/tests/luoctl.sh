@@ -35,6 +35,8 @@ stage1()
 	exits 1 "the same name again" luoctl save files files/*
 	exits 0 "save with --json" luoctl --json save more sums
 	says '{"session": "more", "files": 1, "bytes": [0-9]*, "keeper": [0-9]*}'
+	truncate -s 128M big
+	exits 0 "save much" luoctl save big big
 	exits 0 "save under a strange name" luoctl save "$strange" sums
 	exits 0 "status" luoctl status
 	says "  files: 7 files"
@@ -90,6 +92,14 @@ stage2()
 		sh -c "ulimit -n 6; exec luoctl restore more there"
 	says "luoctl: sums: .*"
 	check_eq "there is no part of it, either" 0 "$(find there -type f | wc -l)"
+	luoctl restore big there 2> /dev/null &
+	check "a large file is being restored" eventually [ -e there/big ]
+	kill -INT $!
+	wait $!
+	check_eq "that can be interrupted" 1 $?
+	check_eq "and there is no part of it" 0 "$(find there -type f | wc -l)"
+	exits 0 "restore it again" luoctl restore big there
+	check_eq "it has its size" $((128 << 20)) "$(stat -c %s there/big)"
 	exits 0 "restore with --json" luoctl --json restore more there
 	says '{"session": "more", "files": 1, "bytes": [0-9]*}'
 
