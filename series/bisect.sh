@@ -44,7 +44,8 @@ options() {
 		ours | sed 's/$/=n/'
 		;;
 	on | debug)
-		printf 'CONFIG_%s=y\n' PCI ACPI NUMA EFI KUNIT SAMPLES SHMEM TMPFS MEMFD_CREATE
+		printf 'CONFIG_%s=y\n' PCI ACPI NUMA EFI KUNIT SAMPLES SHMEM TMPFS MEMFD_CREATE \
+			CGROUPS MEMCG X86_MCE MEMORY_FAILURE
 		ours | sed 's/$/=y/'
 		;;&
 	debug)

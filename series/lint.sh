@@ -109,6 +109,7 @@ compile() {
 
 	# shellcheck disable=SC2119 # of every type
 	mapfile -t options < <(printf 'CONFIG_%s=y\n' STACK_VALIDATION EFI MEMORY_HOTPLUG \
+		CGROUPS MEMCG X86_MCE MEMORY_FAILURE \
 		SAMPLES; ours | sed 's/$/=y/')
 
 	configure > "$out/log" 2>&1 || { tail -n 20 "$out/log"; return 1; }
