@@ -77,15 +77,17 @@ vmtest() {
 script bisect "Building and trying each commit" "$top/series/bisect.sh" --quick
 
 # These use one CPU each: in two lanes. What the second one says comes at its end.
-lane=$logs/check-lane
-echo "0 1" > "$lane.counts"
-(
-	passed=0 failed=0
+second_lane() {
+	local passed=0 failed=0
 	script user "KHO in user space, with sanitizers" "$top/series/check-user.sh"
 	script refresh "Composing, editing, refreshing, composing again" \
 		"$top/series/check-refresh.sh"
 	echo "$passed $failed" > "$lane.counts"
-) > "$lane.log" 2>&1 &
+}
+
+lane=$logs/check-lane
+echo "0 1" > "$lane.counts"
+second_lane > "$lane.log" 2>&1 &
 lane_pid=$!
 trap 'kill $lane_pid 2> /dev/null || true' EXIT
 script lint "checkpatch, sparse, shellcheck and others" "$top/series/lint.sh"
