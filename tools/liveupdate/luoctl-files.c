@@ -39,6 +39,9 @@ struct saved {
 	unsigned int mode;
 	unsigned long long size;
 	const char *name;
+	/* Of the file that was made for it. */
+	dev_t dev;
+	ino_t ino;
 };
 
 static int new_memfd(const char *name)
@@ -50,26 +53,42 @@ static int new_memfd(const char *name)
 	return fd;
 }
 
-/* Signals that end luoctl only where it says so. */
+/* Signals that end a restore only where it says so. Ignored ones, as by nohup(1), do not. */
+static const int held_signals[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM };
+static sigset_t held;
+
 static void hold_signals(void)
 {
-	sigset_t set;
+	struct sigaction action;
+	unsigned int i;
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGQUIT);
-	sigaddset(&set, SIGTERM);
-	sigprocmask(SIG_BLOCK, &set, NULL);
+	sigemptyset(&held);
+	for (i = 0; i < sizeof(held_signals) / sizeof(*held_signals); i++) {
+		if (!sigaction(held_signals[i], NULL, &action) &&
+		    action.sa_handler != SIG_IGN)
+			sigaddset(&held, held_signals[i]);
+	}
+	sigprocmask(SIG_BLOCK, &held, NULL);
+
+	/* These are errors of the call, which are dealt with. */
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 }
 
 static void end_if_interrupted(void)
 {
-	sigset_t set;
+	sigset_t pending;
+	unsigned int i;
 
-	/* Only those that are held can be in there. */
-	if (!sigpending(&set) && !sigisemptyset(&set))
-		fail(EXIT_FAILED, EINTR, "nothing is restored");
+	if (sigpending(&pending))
+		return;
+
+	/* The caller may have others blocked. */
+	for (i = 0; i < sizeof(held_signals) / sizeof(*held_signals); i++) {
+		if (sigismember(&held, held_signals[i]) == 1 &&
+		    sigismember(&pending, held_signals[i]) == 1)
+			fail(EXIT_FAILED, EINTR, "nothing is restored");
+	}
 }
 
 /* Until the end of @from. Returns how much that was. */
@@ -297,15 +316,17 @@ static void remove_made(void)
 		unlinkat(made.dir, made.files[--made.nr].name, 0);
 }
 
-/* There may be more files than can be open. */
-static void make_file(const struct saved *saved)
+static void make_file(struct saved *saved)
 {
 	int fd = openat(made.dir, saved->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	struct stat st;
 	int err = 0;
 
-	if (fd < 0)
+	if (fd < 0 || fstat(fd, &st))
 		fail(EXIT_FAILED, errno, "%s", saved->name);
 
+	saved->dev = st.st_dev;
+	saved->ino = st.st_ino;
 	made.files[made.nr++] = *saved;
 	if (saved->size)
 		err = posix_fallocate(fd, 0, saved->size);
@@ -332,15 +353,28 @@ static unsigned long long make_files(char *text, const char *end)
 	return bytes;
 }
 
+/* There may be more files than can be open. The directory may be somebody else's. */
+static int open_made(const struct saved *saved)
+{
+	int fd = openat(made.dir, saved->name,
+			O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st))
+		fail(EXIT_FAILED, errno, "%s", saved->name);
+	if (st.st_dev != saved->dev || st.st_ino != saved->ino)
+		fail(EXIT_FAILED, 0, "%s: somebody has replaced it", saved->name);
+
+	return fd;
+}
+
 static void restore_file(int session, const struct saved *saved)
 {
 	int fd = luo_session_retrieve_fd(session, saved->token);
-	int to = openat(made.dir, saved->name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+	int to = open_made(saved);
 
 	if (fd < 0)
 		fail(EXIT_FAILED, -fd, "%s: cannot be retrieved", saved->name);
-	if (to < 0)
-		fail(EXIT_FAILED, errno, "%s", saved->name);
 	if (lseek(fd, 0, SEEK_SET) ||
 	    (unsigned long long)copy(to, fd, saved->name) != saved->size)
 		fail(EXIT_FAILED, 0, "%s: is not as long as it was", saved->name);

@@ -4,6 +4,7 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -95,6 +96,19 @@ void need_live_update(void)
 		close(need_device());
 }
 
+/* What is opened later must not be taken for one of the three. */
+static void have_standard_files(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+		if (fd < 0)
+			exit(EXIT_FAILED);
+	} while (fd <= STDERR_FILENO);
+	close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -105,6 +119,7 @@ int main(int argc, char **argv)
 	unsigned int i;
 	int option;
 
+	have_standard_files();
 	while ((option = getopt_long(argc, argv, "+jh", options, NULL)) != -1) {
 		switch (option) {
 		case 'j':

@@ -37,6 +37,9 @@ stage1()
 	says '{"session": "more", "files": 1, "bytes": [0-9]*, "keeper": [0-9]*}'
 	truncate -s 128M big
 	exits 0 "save much" luoctl save big big
+	luoctl save closed sums <&- >&- 2>&-
+	check "save without standard input and output" \
+		grep -qx "files 3 name closed" $LIST/outgoing
 	exits 0 "save under a strange name" luoctl save "$strange" sums
 	exits 0 "status" luoctl status
 	says "  files: 7 files"
@@ -92,13 +95,12 @@ stage2()
 		sh -c "ulimit -n 6; exec luoctl restore more there"
 	says "luoctl: sums: .*"
 	check_eq "there is no part of it, either" 0 "$(find there -type f | wc -l)"
-	luoctl restore big there 2> /dev/null &
-	check "a large file is being restored" eventually [ -e there/big ]
-	kill -INT $!
-	wait $!
+	restore_and_send TERM
 	check_eq "that can be interrupted" 1 $?
 	check_eq "and there is no part of it" 0 "$(find there -type f | wc -l)"
-	exits 0 "restore it again" luoctl restore big there
+	# The shell has those it starts in the background ignore it.
+	restore_and_send INT
+	check_eq "restored again, but for a signal that is ignored" 0 $?
 	check_eq "it has its size" $((128 << 20)) "$(stat -c %s there/big)"
 	exits 0 "restore with --json" luoctl --json restore more there
 	says '{"session": "more", "files": 1, "bytes": [0-9]*}'
@@ -108,8 +110,22 @@ stage2()
 	check "the content is as it was" md5sum -c there/sums
 	check_eq "there are no more" 5 "$(find files -type f | wc -l)"
 	exits 0 "restore under a strange name" luoctl restore "$strange" files
+	mkdir closed
+	exits 0 "restore what was saved without" luoctl restore closed closed
 	exits 1 "a second time" luoctl restore files there
 	nothing_unclaimed
+}
+
+# restore_and_send SIGNAL: in the middle of the restore of a large file. Its status.
+restore_and_send()
+{
+	luoctl restore big there > /dev/null 2>&1 &
+	# Not a moment longer than it has to.
+	until [ -e there/big ]; do
+		kill -0 $! || break
+	done
+	check "a large file is being restored" kill "-$1" $!
+	wait $!
 }
 
 # exits STATUS WHAT COMMAND...
