@@ -7,6 +7,8 @@
  *	out/sub_fdts/NAME	the blobs registered with kho_add_subtree()
  *	out/preserved		the preserved blocks: address, order, pages
  *	out/preserved_pages	how many pages they are
+ *	out/ranges		the same as ranges, from what
+ *				CONFIG_KEXEC_HANDOVER_DEBUG keeps beside the tree
  *	out/tree_nodes		how many pages the tree itself takes
  *	in/			the same from the previous kernel, as far as it is
  *				unclaimed, and in addition
@@ -277,6 +279,7 @@ static void __init create_out(struct dentry *root)
 	debugfs_create_file_unsafe("preserved_pages", 0400, dir, NULL,
 				   &preserved_pages_fops);
 	debugfs_create_file_unsafe("tree_nodes", 0400, dir, NULL, &nodes_fops);
+	kho_debug_create_files(dir);
 
 	/* Those that were registered before debugfs was there. */
 	guard(mutex)(&blobs_lock);

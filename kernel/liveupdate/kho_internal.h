@@ -15,6 +15,8 @@
 #include <linux/pfn.h>
 #include <linux/rwsem.h>
 
+struct dentry;
+
 /**
  * DOC: KHO keys
  *
@@ -274,6 +276,7 @@ static inline void kho_debugfs_remove_subtree(const void *blob) {}
 #ifdef CONFIG_KEXEC_HANDOVER_DEBUG
 int kho_debug_track(unsigned long pfn, unsigned int order);
 void kho_debug_untrack(unsigned long pfn, unsigned int order);
+void kho_debug_create_files(struct dentry *dir);
 #else
 static inline int kho_debug_track(unsigned long pfn, unsigned int order)
 {
@@ -281,6 +284,7 @@ static inline int kho_debug_track(unsigned long pfn, unsigned int order)
 }
 
 static inline void kho_debug_untrack(unsigned long pfn, unsigned int order) {}
+static inline void kho_debug_create_files(struct dentry *dir) {}
 #endif
 
 #endif /* _KHO_INTERNAL_H */

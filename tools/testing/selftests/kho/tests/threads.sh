@@ -16,6 +16,7 @@ stage1()
 	for i in 1 2 3; do
 		check "an image is loaded" load_next 2
 		check "the list of blocks can be read" eval "cat $KHO/out/preserved > /dev/null"
+		check "and that of ranges" eval "cat $KHO/out/ranges > /dev/null"
 		check "and the FDT" eval "cat $KHO/out/fdt > /dev/null"
 		check "it is unloaded" kexec -u
 	done
@@ -26,6 +27,9 @@ stage1()
 	check_eq "nothing is left" "$before" "$(counter out/preserved_pages)"
 
 	check "producer preserves" producer preserve
+	check "ranges are listed" grep -q '^0x.* pages' $KHO/out/ranges
+	check_eq "they are all blocks and nothing else" "$(blocks_as_ranges)" \
+		"$(cat $KHO/out/ranges)"
 	check "threads start again" stress "threads 4"
 	next_stage 2
 }
@@ -45,4 +49,23 @@ stage3()
 {
 	check "handed over" [ -d $KHO/in ]
 	verify_restored
+}
+
+# blocks_as_ranges: out/preserved, in the form of out/ranges
+blocks_as_ranges()
+{
+	local block start= end=
+	while read -r block _; do
+		if [ $((${block%-*})) != "$end" ]; then
+			[ -z "$start" ] || range
+			start=$((${block%-*}))
+		fi
+		end=$((${block#*-} + 1))
+	done < $KHO/out/preserved
+	range
+}
+
+range()
+{
+	printf '%#x-%#x pages %d\n' "$start" $((end - 1)) $(((end - start) / 4096))
 }
