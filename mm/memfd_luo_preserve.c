@@ -191,11 +191,12 @@ static int preserve_folio(struct memfd_out *out, struct address_space *mapping,
 	if (folio->mapping != mapping)
 		return -EAGAIN;
 
-	if (unlikely(!folio_is_longterm_pinnable(folio)))
-		return -EXDEV;
-
+	/* First: it could not be moved, either. */
 	if (unlikely(folio_contain_hwpoisoned_page(folio)))
 		return -EHWPOISON;
+
+	if (unlikely(!folio_is_longterm_pinnable(folio)))
+		return -EXDEV;
 
 	entry = next_entry(out);
 	if (IS_ERR(entry))
