@@ -115,7 +115,7 @@ for program in luo_ioctl luo_handover luo_memfd luo_memfd_mm luo_memfd_ioctl luo
 done
 vm_options=("${live_update[@]}")
 mapfile -t all < <(cd "$tests/../liveupdate/tests" && printf '%s\n' *.sh |
-	sed 's/\.sh$//' | grep -vx memfd_faults)
+	sed 's/\.sh$//' | grep -vE '^(memfd_faults|interop_memfd)$')
 vmtest x86_64 "In QEMU, live update" "${all[@]}"
 vm_options=()
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Hand memory over to mainline and back, with mainline as a black box. Exits
+# Hand memory and memfds over to mainline and back, with mainline as a black box. Exits
 # with 4 and the reason when there is no mainline kernel to try, or when it speaks
 # another ABI than ours.
 
@@ -32,3 +32,6 @@ if [ "$theirs" != "$abi" ]; then
 fi
 
 vmtest interop interop_first || exit 1
+luo_programs > "$logs/interop-programs.log" 2>&1 || die "the programs of live update do not build"
+vmtest -d ../liveupdate/tests -b "$build/liveupdate/luo_memfd_interop" \
+	interop_memfd || exit 1

@@ -97,6 +97,21 @@ static inline long nr_good_pages(int fd, long seed, long first, long nr)
 	return good;
 }
 
+/* Whether they read as zeros, as holes do. */
+static inline bool zero_pages(int fd, long first, long nr)
+{
+	static const char zero[PAGE];
+	char page[PAGE];
+	long i;
+
+	for (i = first; i < first + nr; i++) {
+		if (pread(fd, page, PAGE, i * PAGE) != PAGE || memcmp(page, zero, PAGE))
+			return false;
+	}
+
+	return true;
+}
+
 static inline long size_of(int fd)
 {
 	struct stat st;
