@@ -3,31 +3,13 @@
 #
 # Build the newest mainline kernel that Debian has, linux-source-7.x, with our
 # test producer and benchmark in it, into build/mainline-x86_64. Its source comes
-# from the suites below, of the mirror that apt is configured for; what is
-# configured does not change. Exits with 4 and the reason when it cannot be had.
+# from the suites in apt.sh. Exits with 4 and the reason when it cannot be had.
 
 set -eu
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/apt.sh"
 
-suites="stable-backports testing sid"
-apt=$build/apt
 tree=$build/mainline
-mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial"
-
-unavailable() {
-	echo "No mainline kernel to try: $*"
-	exit 4
-}
-
-# apt in directories of our own, so that it needs no root.
-private() {
-	local command=$1
-	shift
-	"$command" -q -o Dir::Etc::SourceList="$apt/sources.list" -o Dir::Etc::SourceParts=- \
-		-o Dir::State::Lists="$apt/lists" -o Dir::Cache="$apt/cache" \
-		-o Dir::Etc::Preferences=/dev/null -o Dir::Etc::PreferencesParts=/dev/null \
-		-o APT::Default-Release= -o APT::Sandbox::User="$(id -un)" "$@"
-}
 
 newest() {
 	private apt-cache search --names-only '^linux-source-7\.[0-9]+$' |
@@ -49,29 +31,7 @@ unpack() {
 	echo "$1" > "$tree/.kho-version"
 }
 
-# Before the first update apt does not know whose mirrors they are.
-mirrors() {
-	# shellcheck disable=SC2016 # a format of apt's
-	apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' "$@" | grep -v security
-}
-mirror=$({ mirrors 'Origin: Debian' 'Label: Debian'; mirrors; } | head -n 1)
-[ -n "$mirror" ] || unavailable "apt has no mirror of Debian configured"
-
-# Not every mirror has every suite.
-lists() {
-	local suite
-	: > "$apt/found"
-	for suite in $suites; do
-		echo "deb $mirror $suite main" > "$apt/sources.list"
-		! private apt-get update --error-on=any || cat "$apt/sources.list" >> "$apt/found"
-	done
-	mv "$apt/found" "$apt/sources.list"
-	# All of them at once: each update has thrown away the lists of the others.
-	[ -s "$apt/sources.list" ] && private apt-get update
-}
-
-run mainline-list "Looking for mainline kernels" lists ||
-	unavailable "the mirror cannot be reached, or has none of: $suites"
+learn_packages
 package=$(newest)
 [ -n "$package" ] || unavailable "no linux-source-7.x in any of: $suites"
 version=$(private apt-cache show "$package" | sed -n 's/^Version: //p' | head -n 1)
