@@ -114,7 +114,7 @@ fi
 rm -rf "$out"
 mkdir -p "$out"
 make -C "$linux" "O=$out" htmldocs \
-	"SPHINXDIRS=core-api/kho admin-guide/mm admin-guide/kdump mm userspace-api" > "$logs/htmldocs.log" 2>&1 || {
+	"SPHINXDIRS=core-api admin-guide/mm admin-guide/kdump mm userspace-api" > "$logs/htmldocs.log" 2>&1 || {
 	tail "$logs/htmldocs.log"
 	echo "not ok htmldocs"
 	exit 1
