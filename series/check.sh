@@ -110,7 +110,8 @@ vmtest x86_64 "In QEMU" "${all[@]}"
 
 script programs "Building the programs of live update" luo_programs
 live_update=(-d ../liveupdate/tests)
-for program in luo_ioctl luo_handover luo_memfd luo_memfd_mm luo_memfd_ioctl luoctl; do
+for program in luo_ioctl luo_handover luo_memfd luo_memfd_errors luo_memfd_mm \
+	luo_memfd_ioctl luoctl; do
 	live_update+=(-b "$build/liveupdate/$program")
 done
 vm_options=("${live_update[@]}")

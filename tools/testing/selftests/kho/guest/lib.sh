@@ -355,6 +355,18 @@ finish()
 	poweroff -f
 }
 
+# no_leaks: kmemleak finds nothing. It only looks at what is older than five seconds.
+no_leaks()
+{
+	local leaks=/sys/kernel/debug/kmemleak
+	sleep 6
+	echo scan > $leaks
+	sleep 6
+	check "kmemleak scans" eval "echo scan > $leaks"
+	grep -A 12 '^unreferenced' $leaks | head -n 40 | say_lines note
+	check_eq "nothing has leaked" 0 "$(grep -c '^unreferenced' $leaks)"
+}
+
 # settle: let what is freed in the background become free
 settle()
 {

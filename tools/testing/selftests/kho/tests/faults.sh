@@ -77,15 +77,3 @@ settle_nodes()
 	sleep 3
 	settle
 }
-
-# Only what is older than five seconds is looked at.
-no_leaks()
-{
-	local leaks=/sys/kernel/debug/kmemleak
-	sleep 6
-	echo scan > $leaks
-	sleep 6
-	check "kmemleak scans" eval "echo scan > $leaks"
-	grep -A 12 '^unreferenced' $leaks | head -n 40 | say_lines note
-	check_eq "nothing has leaked" 0 "$(grep -c '^unreferenced' $leaks)"
-}

@@ -47,6 +47,7 @@ stage1()
 
 	# Sessions can go, come, and grow again.
 	program luo_handover keep four 50
+	[ ! -e /sys/kernel/debug/kmemleak ] || no_leaks
 	boot_next
 }
 

@@ -8,6 +8,7 @@ stage1()
 {
 	harness luo_ioctl
 	harness luo_memfd_ioctl
+	[ ! -e /sys/kernel/debug/kmemleak ] || no_leaks
 }
 
 # harness PROGRAM: run a program of tests, and report what each of them says. One

@@ -1,17 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # One allocation after the other fails in the reboot, which undoes all and can be tried
-# again, until none fails. The kernel needs config.faults.
+# again, until none fails; and when memfds are retrieved. Memory is poisoned, or a cgroup
+# has none. The kernel needs config.faults.
 
 STAGES=2
 APPEND="liveupdate=on"
 TIMEOUT=${KHO_TIMEOUT:-300}
 
+CGROUP=/sys/fs/cgroup
+
 stage1()
 {
 	local before
-	program luo_memfd_mm keep writers
-	before=$(counter out/preserved_pages)
 	load_next 2
+	program luo_memfd_errors poison
+	no_leaks
+	program luo_memfd_mm keep writers
+	program luo_memfd_errors keep charged faults
+	before=$(counter out/preserved_pages)
 	program luo_memfd_mm reboot-with-faults
 	check "nothing was lost by that" [ "$(counter out/preserved_pages)" -ge "$before" ]
 	boot_next
@@ -20,5 +26,13 @@ stage1()
 stage2()
 {
 	program luo_memfd_mm after added writers last
-	nothing_unclaimed
+
+	mount -t cgroup2 none $CGROUP
+	echo +memory > $CGROUP/cgroup.subtree_control
+	mkdir $CGROUP/small $CGROUP/enough
+	echo 1M > $CGROUP/small/memory.max
+	program sh -c "echo 0 > $CGROUP/small/cgroup.procs && exec luo_memfd_errors charged"
+
+	program luo_memfd_errors faults
+	no_leaks
 }
