@@ -40,6 +40,7 @@ install_tree() {
 make_disk() {
 	cp "$build/liveupdate/luoctl" "$build/systemd/luo_fdstore" "$root/usr/bin/"
 	cp "$build/$kernel/arch/x86/boot/bzImage" "$root/boot/"
+	cp "$service/luo-fdstore.sh" "$root/usr/bin/"
 	cp "$service/luo-fdstore.service" "$root/etc/systemd/system/"
 	mkdir -p "$root/etc/systemd/system/multi-user.target.wants"
 	ln -sf ../luo-fdstore.service "$root/etc/systemd/system/multi-user.target.wants/"

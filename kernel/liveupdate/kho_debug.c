@@ -77,8 +77,8 @@ struct range_seq {
 /* The position is the page to go on with, whatever has changed meanwhile. */
 static void *range_from(struct seq_file *m, loff_t pos)
 {
-	struct range_seq *range = m->private;
 	MA_STATE(mas, &tracked, pos, pos);
+	struct range_seq *range = m->private;
 
 	if (!mas_find(&mas, ULONG_MAX))
 		return NULL;

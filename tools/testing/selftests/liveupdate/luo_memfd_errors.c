@@ -45,7 +45,7 @@ static void make_charged(int session)
 	make_files(session, 2);
 }
 
-static volatile sig_atomic_t nr_signals;
+static _Atomic int nr_signals;
 
 static bool is_good(int fd, int token)
 {

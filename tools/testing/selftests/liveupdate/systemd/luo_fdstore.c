@@ -56,7 +56,7 @@ static void die(const char *what)
 }
 
 /* Tell systemd something, and give it a file. */
-static void notify(const char *text, int fd)
+static void tell_systemd(const char *text, int fd)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -71,11 +71,12 @@ static void notify(const char *text, int fd)
 		.msg_iovlen = 1,
 	};
 	int sock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	size_t len = path ? strlen(path) : 0;
 
-	if (!path || sock < 0)
-		die("there is no systemd to notify");
-	strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);
-	msg.msg_namelen = offsetof(struct sockaddr_un, sun_path) + strlen(path);
+	if (!len || len >= sizeof(address.sun_path) || sock < 0)
+		die("there is no systemd to tell");
+	memcpy(address.sun_path, path, len);
+	msg.msg_namelen = offsetof(struct sockaddr_un, sun_path) + len;
 	if (*path == '@')
 		address.sun_path[0] = '\0';
 	if (fd >= 0) {
@@ -87,7 +88,7 @@ static void notify(const char *text, int fd)
 		memcpy(CMSG_DATA(&control.header), &fd, sizeof(int));
 	}
 	if (sendmsg(sock, &msg, 0) < 0)
-		die("systemd is notified");
+		die("systemd is told");
 	close(sock);
 }
 
@@ -155,12 +156,8 @@ int main(int argc, char **argv)
 		end();
 	}
 
-	notify("READY=1\nFDSTORE=1\nFDNAME=" NAME, make_state());
+	tell_systemd("READY=1\nFDSTORE=1\nFDNAME=" NAME, make_state());
 	say("ok a memfd is stored");
-	if (system("luoctl kexec /boot/bzImage --load-only --initrd /sys/firmware/initrd"
-		   " --command-line \"$(sed s/khostage=1/khostage=2/ /proc/cmdline)\""
-		   " > /dev/kmsg 2>&1"))
-		say("not ok the next kernel is loaded");
 	/* It tells the manager, and has nothing to wait for. */
 	if (system("systemctl --no-block kexec > /dev/kmsg 2>&1"))
 		say("not ok systemd is told to kexec");
