@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""
+Damage memfds in the RAM of a guest that pauses before its kexec: each file of a
+session in the way that its token says.
+
+python3 damage.py RAM ADDRESS...    with the addresses that kho_pause.c prints
+
+The formats are those of include/linux/kho/abi/luo.h, block.h and memfd.h.
+"""
+
+import os
+import struct
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../kho/damage"))
+
+# pylint: disable=wrong-import-position
+from handover import DATA, PAGE, Ram, parse_fdt
+
+SESSION, FILE = 80, 64
+COMPATIBLE = b"memfd-v2"
+NOWHERE = 1 << 45
+# Of struct memfd_luo_ser, with the struct kho_vmalloc at its end.
+FIELDS = {
+    "pos": (0, "<Q"), "size": (8, "<Q"), "seals": (16, "<I"), "flags": (20, "<I"),
+    "nr": (24, "<Q"), "first": (32, "<Q"), "pages": (40, "<I"), "order": (46, "<H"),
+}
+
+
+def entries(ram, block, size):
+    """Addresses of the entries of a chain of blocks."""
+    while block:
+        following, count = struct.unpack("<QQ", ram.get(block, 16))
+        for i in range(count):
+            yield block + 16 + i * size
+        block = following
+
+
+class Memfd:
+    """A file: where it is in the list of its session, and what that leads to."""
+
+    def __init__(self, ram, at):
+        self.ram = ram
+        self.at = at
+        self.ser = ram.u64(at + 48)
+        self.how = ram.get(at + 56, 8).rstrip(b"\0").decode()
+        self.chunk = self.get("first")
+        self.list = ram.u64(self.chunk + 8)
+
+    def get(self, field):
+        offset, form = FIELDS[field]
+        return struct.unpack(form, self.ram.get(self.ser + offset, struct.calcsize(form)))[0]
+
+    def put(self, field, value):
+        offset, form = FIELDS[field]
+        self.ram.put(self.ser + offset, struct.pack(form, value))
+
+    def pfn(self, nr=0):
+        return self.ram.u64(self.list + 16 * nr) & (1 << 52) - 1
+
+    def put_pfn(self, pfn, nr=0):
+        marks = self.ram.u64(self.list + 16 * nr) & ~((1 << 52) - 1)
+        self.ram.put_u64(self.list + 16 * nr, marks | pfn)
+
+
+def damage(ram, file, good):
+    """Do it."""
+    low = 0x90000       # RAM that the kernel keeps to itself
+
+    ways = {
+        "nowhere": lambda: ram.put_u64(file.at + 48, NOWHERE),
+        "odd": lambda: ram.put_u64(file.at + 48, file.ser + 8),
+        "free": lambda: ram.put_u64(file.at + 48, low),
+        "pos": lambda: file.put("pos", 1 << 63),
+        "size": lambda: file.put("size", 1 << 63),
+        "seals": lambda: file.put("seals", 1 << 31),
+        "flags": lambda: file.put("flags", 1),
+        "many": lambda: file.put("nr", file.get("pages") * (PAGE // 16) + 1),
+        "none": lambda: file.put("nr", 0),
+        "pages": lambda: file.put("pages", (1 << 32) - 1),
+        "order": lambda: file.put("order", 60),
+        "first": lambda: file.put("first", NOWHERE),
+        "slot": lambda: ram.put_u64(file.chunk + 16, NOWHERE),
+        "hole": lambda: ram.put_u64(file.chunk + 16, 0),
+        "loop": lambda: ram.put_u64(file.chunk, file.chunk),
+        "pfn": lambda: file.put_pfn(ram.size // PAGE),
+        "pfn0": lambda: file.put_pfn(0),
+        "pfntwice": lambda: file.put_pfn(file.pfn(), 1),
+        "pfntaken": lambda: file.put_pfn(good.pfn()),
+        "mark": lambda: ram.flip(file.list, 63),
+        "index": lambda: ram.put_u64(file.list + 8, 1 << 60),
+        "again": lambda: ram.put_u64(file.list + 24, ram.u64(file.list + 8)),
+        "handler": lambda: ram.put(file.at, b"memfd-v9"),
+    }
+    if file.how in ("before", "after"):
+        return
+    ways[file.how]()
+    print(f"note {file.how} was done to the file at {file.ser:#x}")
+
+
+def main(path, fdt, *_):
+    ram = Ram(path)
+    root = parse_fdt(ram.page(int(fdt, 16)))
+    luo = struct.unpack("<Q", root.child("LUO").props[DATA])[0]
+    files = [Memfd(ram, at) for session in entries(ram, ram.u64(luo + 16), SESSION)
+             for at in entries(ram, ram.u64(session + 64), FILE)
+             if ram.get(at, 9) == COMPATIBLE + b"\0"]
+    good = next(file for file in files if file.how == "before")
+    for file in files:
+        damage(ram, file, good)
+    print(f"{'ok' if len(files) > 2 else 'not ok'} the host has damaged memfds")
+
+
+main(*sys.argv[1:])

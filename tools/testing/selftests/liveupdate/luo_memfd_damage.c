@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Memfds in a session that is damaged on its way. The token of each says how, and the
+ * host does it: see damage.py, and luo_memfd.h for how the session is kept.
+ *
+ * A damaged file fails its own retrieve, and the others are as they were.
+ */
+#define _GNU_SOURCE
+#include "luo_memfd.h"
+
+/* More than one page of the list of its folios. */
+#define FILE_PAGES	300L
+
+static const struct {
+	const char *how;
+	int err;
+} files[] = {
+	{ "before", 0 },
+	/* What describes it. */
+	{ "nowhere", EBADMSG },
+	{ "odd", EBADMSG },
+	{ "free", EBADMSG },
+	{ "pos", EBADMSG },
+	{ "size", EBADMSG },
+	{ "seals", EBADMSG },
+	{ "flags", EBADMSG },
+	{ "many", EBADMSG },
+	{ "none", EBADMSG },
+	/* The list of its folios. */
+	{ "pages", EBADMSG },
+	{ "order", EBADMSG },
+	{ "first", EBADMSG },
+	{ "slot", EBADMSG },
+	{ "hole", EBADMSG },
+	{ "loop", EBADMSG },
+	/* What that says of one. */
+	{ "pfn", EBADMSG },
+	{ "pfn0", EBADMSG },
+	{ "pfntwice", EBADMSG },
+	{ "pfntaken", EBADMSG },
+	{ "mark", EBADMSG },
+	{ "index", EBADMSG },
+	{ "again", EEXIST },
+	/* Whose it is. */
+	{ "handler", EOPNOTSUPP },
+	{ "after", 0 },
+};
+
+static __u64 token_of(unsigned int i)
+{
+	__u64 token = 0;
+
+	memcpy(&token, files[i].how, strlen(files[i].how));
+	return token;
+}
+
+static void make_damaged(int session)
+{
+	unsigned int i;
+	int fd;
+
+	for (i = 0; i < ARRAY_SIZE(files); i++) {
+		fd = new_memfd("damaged", FILE_PAGES * PAGE, 0);
+		write_pages(fd, i, 0, FILE_PAGES);
+		preserve(session, fd, token_of(i));
+		close(fd);
+	}
+}
+
+static void see_damaged(int session, const char *kind)
+{
+	unsigned int i;
+	int fd;
+
+	for (i = 0; i < ARRAY_SIZE(files); i++) {
+		fd = luo_retrieve_fd(session, token_of(i));
+		if (files[i].err)
+			check(fd == -files[i].err, kind, files[i].how);
+		else
+			check(size_of(fd) == FILE_PAGES * PAGE &&
+			      nr_good_pages(fd, i, 0, FILE_PAGES) == FILE_PAGES, kind,
+			      files[i].how);
+		if (fd < 0)
+			printf("note %s: %s\n", files[i].how, strerror(-fd));
+	}
+}
+
+const struct kind kinds[] = {
+	{ "damaged", make_damaged, see_damaged },
+	{}
+};
+
+int main(int argc, char **argv)
+{
+	return run_kinds(argc, argv) ? failed : usage();
+}
