@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # tools/liveupdate: files are saved, handed over, and restored from the command line.
 
-STAGES=2
+STAGES=3
 APPEND="liveupdate=on"
 TIMEOUT=${KHO_TIMEOUT:-300}
 
@@ -114,6 +114,19 @@ stage2()
 	exits 0 "restore what was saved without" luoctl restore closed closed
 	exits 1 "a second time" luoctl restore files there
 	nothing_unclaimed
+
+	REMOVE=liveupdate=on
+	next_stage 3
+}
+
+# Without live update.
+stage3()
+{
+	exits 3 "status" luoctl status
+	says "luoctl: no /dev/liveupdate: .*"
+	exits 3 "save" luoctl save files /init
+	exits 3 "restore" luoctl restore files /tmp
+	exits 3 "kexec" luoctl kexec /boot/bzImage --reuse-cmdline
 }
 
 # restore_and_send SIGNAL: in the middle of the restore of a large file. Its status.
