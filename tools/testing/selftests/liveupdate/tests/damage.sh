@@ -2,7 +2,7 @@
 # Memfds are damaged between the two kernels, each in another way.
 
 STAGES=2
-MEM=1G
+MEM=1536M
 APPEND="liveupdate=on"
 RAM_FILE=1
 
