@@ -116,7 +116,7 @@ for program in luo_ioctl luo_handover luo_memfd luo_memfd_damage luo_memfd_error
 done
 vm_options=("${live_update[@]}")
 mapfile -t all < <(cd "$tests/../liveupdate/tests" && printf '%s\n' *.sh |
-	sed 's/\.sh$//' | grep -vE '^(memfd_faults|interop_memfd|systemd)$')
+	sed 's/\.sh$//' | grep -vE '^(memfd_faults|interop_memfd|module|systemd)$')
 vmtest x86_64 "In QEMU, live update" "${all[@]}"
 vm_options=()
 
@@ -124,6 +124,12 @@ vm_options=()
 kernel x86_64-nodeferred nodeferred systemd
 vmtest x86_64-nodeferred "In QEMU, without DEFERRED_STRUCT_PAGE_INIT and KHO's own checks" \
 	handover early numa numa_memoryless reserve_mem_large storm overlap
+vm_options=("${live_update[@]}")
+for module in luo_test luo_flb_test; do
+	vm_options+=(-b "$build/x86_64-nodeferred/kernel/liveupdate/tests/$module.ko")
+done
+vmtest x86_64-nodeferred "In QEMU, live update with a module" module
+vm_options=()
 
 kernel x86_64-debug faults debug
 KHO_APPEND="page_poison=1" vmtest x86_64-debug "In QEMU, with a debug kernel" \

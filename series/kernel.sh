@@ -46,6 +46,8 @@ mkdir -p "$out"
 if [ ! -f "$out/.config" ] || ! wanted "${options[@]}" | cmp -s - "$out/.wanted"; then
 	run "config-$name" "Configuring build/$name" configure "${options[@]}"
 fi
+targets=(bzImage)
+! grep -qx CONFIG_MODULES=y "$out/.config" || targets+=(modules)
 run "kernel-$name" "Building build/$name" \
 	make -C "$tree" O="$out" CC="$cc" LOCALVERSION="-${TREE:+not-}kho" \
-	-j"$(nproc)" bzImage
+	-j"$(nproc)" "${targets[@]}"

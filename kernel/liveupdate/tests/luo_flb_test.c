@@ -231,6 +231,8 @@ static int unregister_get(void *unused, u64 *val)
 }
 DEFINE_DEBUGFS_ATTRIBUTE(unregister_fops, unregister_get, NULL, "%llu\n");
 
+static struct dentry *test_dir;
+
 static struct miscdevice test_misc = {
 	.minor = MISC_DYNAMIC_MINOR,
 	.name = "luo_flb_test",
@@ -286,7 +288,7 @@ static int __init luo_flb_test_init(void)
 	/* First of all: with the handler there may be files. */
 	err = liveupdate_register_flb(&test_handler, &shared_flb);
 	if (err)
-		return err == -EOPNOTSUPP ? 0 : err;
+		return err;
 
 	try_bad_flbs();
 	err = liveupdate_register_file_handler(&test_handler);
@@ -298,6 +300,7 @@ static int __init luo_flb_test_init(void)
 		goto err_handler;
 
 	dir = debugfs_create_dir("luo_flb_test", NULL);
+	test_dir = dir;
 	debugfs_create_atomic_t("fail", 0600, dir, &fail);
 	debugfs_create_atomic_t("fail_file", 0600, dir, &fail_file);
 	debugfs_create_atomic_t("errors", 0400, dir, &calls.errors);
@@ -311,4 +314,18 @@ err_flb:
 	liveupdate_unregister_flb(&test_handler, &shared_flb);
 	return err;
 }
-device_initcall(luo_flb_test_init);
+module_init(luo_flb_test_init);
+
+/* Nobody has a file, or it would be in use. */
+static void __exit luo_flb_test_exit(void)
+{
+	debugfs_remove(test_dir);
+	misc_deregister(&test_misc);
+	WARN_ON(liveupdate_unregister_file_handler(&test_handler));
+	/* A test may have done it. */
+	liveupdate_unregister_flb(&test_handler, &shared_flb);
+}
+module_exit(luo_flb_test_exit);
+
+MODULE_DESCRIPTION("Files that share an object, to test the Live Update Orchestrator with");
+MODULE_LICENSE("GPL");

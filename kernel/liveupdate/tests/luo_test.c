@@ -303,6 +303,7 @@ static struct liveupdate_file_handler test_handler = {
 };
 
 static bool registered;
+static struct dentry *test_dir;
 
 static int registered_get(void *data, u64 *value)
 {
@@ -394,7 +395,7 @@ static int __init luo_test_init(void)
 
 	err = liveupdate_register_file_handler(&test_handler);
 	if (err)
-		return err == -EOPNOTSUPP ? 0 : err;
+		return err;
 
 	err = misc_register(&test_misc);
 	if (err) {
@@ -406,6 +407,7 @@ static int __init luo_test_init(void)
 	try_bad_handlers();
 
 	dir = debugfs_create_dir("luo_test", NULL);
+	test_dir = dir;
 	debugfs_create_atomic_t("fail_preserve", 0600, dir, &fail_preserve);
 	debugfs_create_atomic_t("fail_retrieve", 0600, dir, &fail_retrieve);
 	debugfs_create_atomic_t("fail_freeze", 0600, dir, &fail_freeze);
@@ -416,4 +418,17 @@ static int __init luo_test_init(void)
 	debugfs_create_file("calls", 0400, dir, NULL, &calls_fops);
 	return 0;
 }
-device_initcall(luo_test_init);
+module_init(luo_test_init);
+
+/* Nobody has a file, or it would be in use. */
+static void __exit luo_test_exit(void)
+{
+	debugfs_remove(test_dir);
+	misc_deregister(&test_misc);
+	if (registered)
+		WARN_ON(liveupdate_unregister_file_handler(&test_handler));
+}
+module_exit(luo_test_exit);
+
+MODULE_DESCRIPTION("Files to test the Live Update Orchestrator with");
+MODULE_LICENSE("GPL");

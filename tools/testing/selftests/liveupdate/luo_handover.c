@@ -429,6 +429,28 @@ static void unasked(const char *test)
 	check(read_number(SHARING_DIR "errors") == 0);
 }
 
+#define REFERENCES	"/sys/module/luo_test/refcnt"
+
+/* The handler of a file is a module: one for the file, and one for its handler. */
+static void module(const char *test)
+{
+	int session = luo_retrieve(device, test), file;
+
+	check(luo_retrieve_fd(session, token_of(0)) == -EOPNOTSUPP);
+	check(system("insmod /usr/bin/luo_test.ko") == 0);
+	check(read_number(REFERENCES) == 0);
+	file = luo_retrieve_fd(session, token_of(0));
+	check(luo_is_test_file(file, test, token_of(0)));
+	check(read_number(REFERENCES) == 2);
+	check(system("rmmod luo_test 2> /dev/null") != 0);
+	check(luo_finish(session) == 0);
+	check(read_number(REFERENCES) == 1);
+	close(file);
+	close(session);
+	check(read_number(REFERENCES) == 0);
+	check(system("rmmod luo_test") == 0);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(const char *test);
@@ -448,6 +470,7 @@ static const struct {
 	{ "empty", empty },
 	{ "many", thousand },
 	{ "large", large },
+	{ "module", module },
 	{}
 };
 
