@@ -82,8 +82,13 @@ if "$copy/series/tree.sh" 2> "$copy/build/refused"; then
 	echo "not ok composing over edits is refused"
 	exit 1
 fi
-sed -i '$d' "$copy/kernel/liveupdate/Kconfig"
 same "composing over edits is refused with one line" 1 "$(wc -l < "$copy/build/refused")"
+if "$copy/series/refresh.sh" 2> "$copy/build/refused"; then
+	echo "not ok refreshing over edits is refused"
+	exit 1
+fi
+same "refreshing over edits is refused with one line, too" 1 "$(wc -l < "$copy/build/refused")"
+sed -i '$d' "$copy/kernel/liveupdate/Kconfig"
 
 "$copy/series/refresh.sh"
 same "refreshing leaves the tree as it was" "$final" "$(there rev-parse 'HEAD^{tree}')"

@@ -40,6 +40,15 @@ cp "$linux/.git/index" "$work/index"
 final=$(GIT_INDEX_FILE=$work/index; export GIT_INDEX_FILE
 	klinux add --all && klinux write-tree)
 
+# Files here would be replaced by those of the tree, which knows nothing of an edit here.
+new_files | (cd "$top" && git hash-object --stdin-paths) | paste -d ' ' - <(new_files) |
+	while read -r blob file; do
+		for tree in composed "$final"; do
+			[ "$blob" != "$(klinux rev-parse -q --verify "$tree:$file")" ] || continue 2
+		done
+		die "$file was edited or added here since build/linux was composed; copy it there first, or set it aside"
+	done
+
 is_new() {
 	! klinux cat-file -e "base:$1" 2>/dev/null
 }
