@@ -42,6 +42,7 @@ struct saved {
 	/* Of the file that was made for it. */
 	dev_t dev;
 	ino_t ino;
+	uid_t uid;
 };
 
 static int new_memfd(const char *name)
@@ -310,10 +311,24 @@ static struct {
 	int nr;
 } made;
 
+/* The directory may be somebody else's, and inode numbers are used again. */
+static bool is_made(const struct saved *saved, const struct stat *st)
+{
+	return st->st_dev == saved->dev && st->st_ino == saved->ino &&
+	       st->st_uid == saved->uid && S_ISREG(st->st_mode) && st->st_nlink == 1;
+}
+
 static void remove_made(void)
 {
-	while (made.nr)
-		unlinkat(made.dir, made.files[--made.nr].name, 0);
+	const struct saved *saved;
+	struct stat st;
+
+	while (made.nr) {
+		saved = &made.files[--made.nr];
+		if (!fstatat(made.dir, saved->name, &st, AT_SYMLINK_NOFOLLOW) &&
+		    is_made(saved, &st))
+			unlinkat(made.dir, saved->name, 0);
+	}
 }
 
 static void make_file(struct saved *saved)
@@ -322,11 +337,17 @@ static void make_file(struct saved *saved)
 	struct stat st;
 	int err = 0;
 
-	if (fd < 0 || fstat(fd, &st))
+	if (fd < 0)
 		fail(EXIT_FAILED, errno, "%s", saved->name);
+	if (fstat(fd, &st)) {
+		err = errno;
+		unlinkat(made.dir, saved->name, 0);
+		fail(EXIT_FAILED, err, "%s", saved->name);
+	}
 
 	saved->dev = st.st_dev;
 	saved->ino = st.st_ino;
+	saved->uid = st.st_uid;
 	made.files[made.nr++] = *saved;
 	if (saved->size)
 		err = posix_fallocate(fd, 0, saved->size);
@@ -353,7 +374,7 @@ static unsigned long long make_files(char *text, const char *end)
 	return bytes;
 }
 
-/* There may be more files than can be open. The directory may be somebody else's. */
+/* There may be more files than can be open. */
 static int open_made(const struct saved *saved)
 {
 	int fd = openat(made.dir, saved->name,
@@ -362,8 +383,8 @@ static int open_made(const struct saved *saved)
 
 	if (fd < 0 || fstat(fd, &st))
 		fail(EXIT_FAILED, errno, "%s", saved->name);
-	if (st.st_dev != saved->dev || st.st_ino != saved->ino)
-		fail(EXIT_FAILED, 0, "%s: somebody has replaced it", saved->name);
+	if (!is_made(saved, &st))
+		fail(EXIT_FAILED, 0, "%s: somebody has replaced or linked it", saved->name);
 
 	return fd;
 }
@@ -412,11 +433,11 @@ int cmd_restore(int argc, char **argv)
 	end_if_interrupted();
 	if (fsync(made.dir))
 		fail(EXIT_FAILED, errno, "%s", argv[2]);
-	nr = made.nr;
-	made.nr = 0;
 	err = luo_session_finish(session);
 	if (err)
 		fail(EXIT_FAILED, -err, "session %s cannot be finished", argv[1]);
+	nr = made.nr;
+	made.nr = 0;
 
 	if (json) {
 		fputs("{\"session\": ", stdout);

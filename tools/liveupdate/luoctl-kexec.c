@@ -42,28 +42,33 @@ static int open_file(const char *path)
 	return fd;
 }
 
-/* Whether a parameter says so, the last time that it comes. */
-static bool is_on(const char *cmdline, const char *name)
+/* What a boolean parameter, as the kernel understands it, makes of @on. */
+static bool is_on(const char *cmdline, const char *name, bool on)
 {
 	size_t len = strlen(name);
-	const char *at;
-	bool on = false;
+	const char *at, *value;
 
 	for (at = cmdline; *at; at += strcspn(at, " "), at += strspn(at, " ")) {
-		if (!strncmp(at, name, len) && at[len] == '=')
-			on = (at[len + 1] && strchr("1yYtT", at[len + 1])) ||
-			     !strncasecmp(at + len + 1, "on", 2);
+		if (strncmp(at, name, len) || at[len] != '=')
+			continue;
+
+		value = at + len + 1;
+		if (strspn(value, "1yYtT") || !strncasecmp(value, "on", 2))
+			on = true;
+		else if (strspn(value, "0nNfF") || !strncasecmp(value, "of", 2))
+			on = false;
 	}
 
 	return on;
 }
 
-static void check_cmdline(const char *cmdline)
+/* With the command line of this kernel, what is on in it by default will be on again. */
+static void check_cmdline(const char *cmdline, bool reused)
 {
-	if (!is_on(cmdline, "kho"))
+	if (!is_on(cmdline, "kho", reused))
 		fail(EXIT_FAILED, 0,
 		     "the next kernel would hand nothing on: its command line has no kho=on");
-	if (!is_on(cmdline, "liveupdate"))
+	if (!is_on(cmdline, "liveupdate", false))
 		fail(EXIT_FAILED, 0,
 		     "the next kernel would not know of sessions: its command line has no liveupdate=on");
 }
@@ -107,7 +112,7 @@ int cmd_kexec(int argc, char **argv)
 		{}
 	};
 	const char *initrd = NULL, *cmdline = NULL;
-	bool load_only = false;
+	bool reused = false, load_only = false;
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -117,9 +122,11 @@ int cmd_kexec(int argc, char **argv)
 			break;
 		case 'r':
 			cmdline = running_cmdline();
+			reused = true;
 			break;
 		case 'c':
 			cmdline = optarg;
+			reused = false;
 			break;
 		case 'l':
 			load_only = true;
@@ -133,7 +140,7 @@ int cmd_kexec(int argc, char **argv)
 		fail(EXIT_USAGE, 0, "%s", usage);
 
 	need_live_update();
-	check_cmdline(cmdline);
+	check_cmdline(cmdline, reused);
 	load(argv[optind], initrd, cmdline);
 	cmd_status(1, NULL);
 	if (!load_only)

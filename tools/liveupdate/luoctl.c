@@ -101,12 +101,10 @@ static void have_standard_files(void)
 {
 	int fd;
 
-	do {
-		fd = open("/dev/null", O_RDWR);
-		if (fd < 0)
+	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
 			exit(EXIT_FAILED);
-	} while (fd <= STDERR_FILENO);
-	close(fd);
+	}
 }
 
 int main(int argc, char **argv)

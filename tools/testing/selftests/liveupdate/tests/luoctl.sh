@@ -36,14 +36,20 @@ stage1()
 	exits 0 "save with --json" luoctl --json save more sums
 	says '{"session": "more", "files": 1, "bytes": [0-9]*, "keeper": [0-9]*}'
 	truncate -s 128M big
-	exits 0 "save much" luoctl save big big
+	chmod 640 big
+	echo last > last
+	exits 0 "save much" luoctl save big big last
 	luoctl save closed sums <&- >&- 2>&-
 	check "save without standard input and output" \
 		grep -qx "files 3 name closed" $LIST/outgoing
 	exits 0 "save under a strange name" luoctl save "$strange" sums
 	exits 0 "status" luoctl status
 	says "  files: 7 files"
+	check "it counts what was saved" [ "$(said '^For the next kernel: \(.*\) KiB$')" -ge \
+		$(((128 << 10) + 3000000 / 1024)) ]
 	exits 0 "status with --json" luoctl --json status
+	check "it counts that, too" [ "$(said '.*"outgoing": {"bytes": \([0-9]*\),.*')" -ge \
+		$(((128 << 20) + 3000000)) ]
 	says '.*\[{"name": "files", "files": 7}, {"name": "more", "files": 3}, .*'
 	says '.*{"name": "a\\\\012\\u000a\\"", "files": 3}\].*'
 
@@ -59,9 +65,12 @@ stage1()
 	exec 9< /dev/liveupdate
 	exits 0 "load while somebody has the device" \
 		luoctl kexec /boot/bzImage --reuse-cmdline --load-only
+	says "  files: 7 files"
 	exits 1 "save while somebody has the device" luoctl save busy sums
 	exec 9<&-
 	check "it was loaded" grep -qx 1 /sys/kernel/kexec_loaded
+	default_on
+	reboot_fails
 
 	lockdep_on
 	say "reboot"
@@ -89,12 +98,17 @@ stage2()
 	exits 1 "a directory without room" luoctl restore files small
 	check_eq "there is no part of it" 0 "$(find small -type f | wc -l)"
 	umount small
+	exits 1 "a file that is larger than the limit" \
+		sh -c "ulimit -f 100; exec luoctl restore files files"
+	says "luoctl: large: no room for 3000000 bytes: File too large"
+	check_eq "there is no part of it" 0 "$(find files -type f | wc -l)"
 
 	# Also when all files are retrieved.
 	exits 1 "no descriptor is left for a file" \
 		sh -c "ulimit -n 6; exec luoctl restore more there"
 	says "luoctl: sums: .*"
 	check_eq "there is no part of it, either" 0 "$(find there -type f | wc -l)"
+	restore_replaced
 	restore_and_send TERM
 	check_eq "that can be interrupted" 1 $?
 	check_eq "and there is no part of it" 0 "$(find there -type f | wc -l)"
@@ -102,6 +116,7 @@ stage2()
 	restore_and_send INT
 	check_eq "restored again, but for a signal that is ignored" 0 $?
 	check_eq "it has its size" $((128 << 20)) "$(stat -c %s there/big)"
+	check "the one after it is there, too" grep -qx last there/last
 	exits 0 "restore with --json" luoctl --json restore more there
 	says '{"session": "more", "files": 1, "bytes": [0-9]*}'
 
@@ -129,15 +144,75 @@ stage3()
 	exits 3 "kexec" luoctl kexec /boot/bzImage --reuse-cmdline
 }
 
-# restore_and_send SIGNAL: in the middle of the restore of a large file. Its status.
+# default_on: the running kernel shows that KHO is on, and then it need not be said
+default_on()
+{
+	echo liveupdate=on > /tmp/cmdline
+	mount -o bind /tmp/cmdline /proc/cmdline
+	exits 0 "KHO is the default" \
+		luoctl kexec /boot/bzImage --reuse-cmdline --load-only
+	exits 1 "the same, but who knows" \
+		luoctl kexec /boot/bzImage --command-line liveupdate=on --load-only
+	says "luoctl: the next kernel would hand nothing on: .*"
+	echo "liveupdate=on kho=on kho=off kho=what" > /tmp/cmdline
+	exits 1 "KHO is off in the next one" \
+		luoctl kexec /boot/bzImage --reuse-cmdline --load-only
+	says "luoctl: the next kernel would hand nothing on: .*"
+	: > /tmp/cmdline
+	exits 1 "live update is not the default" \
+		luoctl kexec /boot/bzImage --reuse-cmdline --load-only
+	says "luoctl: the next kernel would not know of sessions: .*"
+	umount /proc/cmdline
+}
+
+# reboot_fails: for now, and nothing changes by that
+reboot_fails()
+{
+	cat $LIST/outgoing > before
+	program luo_handover keep last 1
+	echo 1 > $TEST/fail_freeze
+	exits 1 "a reboot that fails" luoctl kexec /boot/bzImage --reuse-cmdline
+	says "luoctl: the kernel does not reboot; its log says why: .* temporarily unavailable"
+	check "its session is kept" grep -qx "files 1 name last" $LIST/outgoing
+	check "until its keeper is killed" killall luo_handover
+	check "and so are all others" eventually cmp -s before $LIST/outgoing
+}
+
+# restore_stopped: begin to restore a large file and one after it, and stop. This shell,
+# on the same CPU, sees that they are there before much is written to the first.
+restore_stopped()
+{
+	taskset -p 1 $$ > /dev/null
+	luoctl restore big there > /tmp/out 2>&1 &
+	until [ -e there/last ] || [ ! -e /proc/$!/exe ]; do
+		:
+	done
+	check "a restore is stopped" kill -STOP $!
+	check "it does nothing more" eventually grep -q "^State:.*stopped" /proc/$!/status
+	check_eq "it is at its first file" 600 "$(stat -c %a there/big)"
+}
+
+# restore_replaced: somebody else has a file of that name in the end
+restore_replaced()
+{
+	restore_stopped
+	mv there/last moved
+	echo other > there/last
+	kill -CONT $!
+	wait $!
+	check_eq "somebody replaces a file: exit status" 1 $?
+	says "luoctl: last: somebody has replaced or linked it"
+	check "it was not touched" grep -qx other there/last
+	check_eq "and there is no other" there/last "$(find there -type f)"
+	rm there/last moved
+}
+
+# restore_and_send SIGNAL: in the middle of a restore. Its status.
 restore_and_send()
 {
-	luoctl restore big there > /dev/null 2>&1 &
-	# Not a moment longer than it has to.
-	until [ -e there/big ]; do
-		kill -0 $! || break
-	done
-	check "a large file is being restored" kill "-$1" $!
+	restore_stopped
+	kill "-$1" $!
+	kill -CONT $!
 	wait $!
 }
 
@@ -149,6 +224,12 @@ exits()
 	"$@" > /tmp/out 2>&1
 	check_eq "$what: exit status" "$status" $?
 	say_lines note < /tmp/out
+}
+
+# said PATTERN: what the last command has printed where \( \) is
+said()
+{
+	sed -n "s/$1/\1/p" /tmp/out
 }
 
 # says LINE: whether the last command has printed a line that matches
