@@ -82,9 +82,13 @@ static int prepare_folio(struct folio *folio,
 	    entry->index > (MAX_LFS_FILESIZE >> PAGE_SHIFT) - nr_pages)
 		return -EBADMSG;
 
+	/*
+	 * What is clean gets lost when memory is short, and whether it was written to in
+	 * memory only the page tables of the previous kernel may have known.
+	 */
 	if (entry->flags & MEMFD_LUO_FOLIO_UPTODATE)
 		__folio_mark_uptodate(folio);
-	if (entry->flags & MEMFD_LUO_FOLIO_DIRTY)
+	if (entry->flags)
 		folio_set_dirty(folio);
 	folio->index = entry->index;
 	return 0;

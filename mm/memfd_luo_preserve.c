@@ -37,7 +37,7 @@
  * @last: for kho_vmalloc_append()
  * @pages: the pages of the list, by their &folio.lru
  * @nr: number of folios in the list
- * @nr_poisoned: pages of the system that were poisoned when it was preserved
+ * @nr_poisonings: how often memory of the system had failed when it was preserved
  */
 struct memfd_out {
 	struct memfd_luo_ser *ser;
@@ -45,13 +45,13 @@ struct memfd_out {
 	struct kho_vmalloc_chunk *last;
 	struct list_head pages;
 	u64 nr;
-	long nr_poisoned;
+	long nr_poisonings;
 };
 
-static long nr_poisoned(void)
+static long nr_poisonings(void)
 {
 #ifdef CONFIG_MEMORY_FAILURE
-	return atomic_long_read(&num_poisoned_pages);
+	return atomic_long_read(&num_poisonings);
 #else
 	return 0;
 #endif
@@ -92,8 +92,10 @@ static void drop_list(struct memfd_out *out)
 	}
 
 	kho_unpreserve_vmalloc(&out->folios);
-	list_for_each_entry_safe(page, next, &out->pages, lru)
+	list_for_each_entry_safe(page, next, &out->pages, lru) {
 		folio_put(page);
+		cond_resched();
+	}
 }
 
 /* So many folios are looked up at once. */
@@ -360,7 +362,7 @@ int memfd_luo_preserve(struct liveupdate_file_op_args *args)
 		return -ENOMEM;
 
 	INIT_LIST_HEAD(&out->pages);
-	out->nr_poisoned = nr_poisoned();
+	out->nr_poisonings = nr_poisonings();
 	out->ser = kho_alloc_preserve(sizeof(*out->ser));
 	if (IS_ERR(out->ser)) {
 		err = PTR_ERR(out->ser);
@@ -411,7 +413,7 @@ static bool is_poisoned(const struct memfd_out *out)
 	struct folio *page;
 	unsigned int i;
 
-	if (nr_poisoned() == out->nr_poisoned)
+	if (nr_poisonings() == out->nr_poisonings)
 		return false;
 
 	list_for_each_entry(page, &out->pages, lru) {
@@ -436,8 +438,10 @@ static void write_ser(const struct memfd_out *out, const struct file *file)
 		.size = i_size_read(inode),
 		.seals = SHMEM_I(inode)->seals,
 		.nr_folios = out->nr,
-		.folios = out->folios,
 	};
+	/* When the only folio could not be preserved, and is gone, the list is empty. */
+	if (out->nr)
+		ser->folios = out->folios;
 }
 
 /**

@@ -11,6 +11,7 @@
 #include <linux/io.h>
 #include <linux/list.h>
 #include <linux/mm.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
@@ -73,6 +74,7 @@ static void unpreserve_chunks(u64 phys, unsigned int order)
 
 		phys = chunk->next;
 		kho_unpreserve_free(chunk);
+		cond_resched();
 	}
 }
 
@@ -273,6 +275,7 @@ static int collect_pages(const struct kho_vmalloc *preservation,
 			return -EINVAL;
 
 		phys = chunk->next;
+		cond_resched();
 	}
 
 	return phys ? -EINVAL : 0;
@@ -314,6 +317,7 @@ static void free_pages_of(struct page **pages, unsigned int nr)
 	while (nr--) {
 		if (pages[nr])
 			__free_page(pages[nr]);
+		cond_resched();
 	}
 }
 
@@ -328,6 +332,7 @@ static bool restore_pages(struct page **pages, unsigned int nr,
 	bool complete = true;
 
 	for (done = 0; done < nr; done += step) {
+		cond_resched();
 		if (kho_restore_pages(page_to_phys(pages[done]), step))
 			continue;
 

@@ -122,7 +122,8 @@ static int check_image(const struct kimage *image)
  * frozen when this fails, but nothing undoes it when it has succeeded.
  *
  * An image that carries no handover is refused as long as files are preserved.
- * One that returns to this kernel needs nothing.
+ * One that returns to this kernel needs nothing. Not exported: only the reboot
+ * itself has a use for it.
  *
  * Context: kernel_kexec(), with the kexec lock held, while everything runs.
  * Return: 0; -EBUSY when the image carries no handover, and files would be lost;

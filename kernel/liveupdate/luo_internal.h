@@ -18,11 +18,11 @@
  *
  * From the outermost to the innermost:
  *
- * 1. The gate, luo_gate_enter() and luo_gate_close(). Whatever changes an
- *    outgoing session goes through it, and shares it with others. The reboot
- *    takes it for itself, so that it freezes sessions that nobody changes, and
- *    when that has succeeded the gate stays closed: then who comes gets -EBUSY
- *    instead of waiting for a kernel that does not return.
+ * 1. The gate, luo_gate_enter(). Whatever changes an outgoing session goes
+ *    through it, and shares it with others. liveupdate_reboot() takes it for
+ *    itself, so that it freezes sessions that nobody changes, and when that has
+ *    succeeded the gate stays closed: then who comes gets -EBUSY instead of
+ *    waiting for a kernel that does not return.
  * 2. luo_session.lock: the files of one session. It is shared by those who
  *    retrieve files, and held alone to add files and to finish.
  * 3. luo_file.lock, of a file of an incoming session: it is retrieved once.

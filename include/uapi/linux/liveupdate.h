@@ -17,16 +17,16 @@
  *
  * Each ioctl has a pointer to a struct for its argument. Its first member,
  * size, is set by the caller to the size of the struct that it knows. The
- * kernel takes larger ones, of newer programs, as long as what it does not
- * know is zero. A member that is set to a file descriptor may be set to something
- * else when the ioctl fails.
+ * kernel takes larger ones, of newer programs, up to a page, as long as what it
+ * does not know is zero. A member that is set to a file descriptor may be set to
+ * something else when the ioctl fails.
  *
  * For all of them:
  *
  * - EFAULT: the argument cannot be read or written
  * - EINVAL: size is too small, or a reserved member is not 0
  * - E2BIG: size is larger than what the kernel knows, and the rest is not zero;
- *   or size is larger than a page
+ *   or size is larger than a page, zero or not
  * - ENOTTY: there is no such ioctl for this file
  */
 #define LIVEUPDATE_IOCTL_TYPE	0xBA
@@ -114,10 +114,11 @@ struct liveupdate_session_preserve_fd {
  * session is finished, gives another descriptor of the same open file.
  *
  * Errors: ENOENT when there is no file with this token; EOPNOTSUPP when nothing
- * in this kernel knows files of this kind, though a module may, once loaded;
- * EINVAL on a session that was created, or is finished; EMFILE, ENFILE, ENOMEM,
- * and whatever those have to say who retrieve this kind of files. What they have
- * once said they say again.
+ * in this kernel knows files of this kind, though a module may, once loaded, or
+ * when this file needs what the kernel has not, as huge pages; EINVAL on a
+ * session that was created, or is finished; EMFILE, ENFILE, ENOMEM, and whatever
+ * those have to say who retrieve this kind of files. What they have once said
+ * they say again.
  */
 struct liveupdate_session_retrieve_fd {
 	__u32		size;

@@ -21,7 +21,8 @@
  * with one struct memfd_luo_folio_ser for each folio of the file, in any order.
  * The array is handed over like a vmalloc area, so that it can be of any length.
  * The folios are preserved as such, with their order. What is not in the array is
- * a hole. A file of size 0 has no folios, and no array.
+ * a hole. Without folios there is no array: so it is with a file of size 0, unless
+ * memory was allocated beyond its end.
  */
 #define MEMFD_LUO_COMPATIBLE	"memfd-v2"
 
