@@ -2,14 +2,17 @@
 /*
  * Files that share an object, to test the Live Update Orchestrator with.
  *
- * Open files of /dev/luo_flb_test have nothing of their own. As long as some are
- * preserved there is a page, which counts them. It uses only the public API.
+ * Open files of /dev/luo_flb_test and /dev/luo_flb_test_too, which have a handler each,
+ * have nothing of their own. As long as some are preserved there is a page, which counts
+ * them all. It uses only the public API.
  *
  *	/sys/kernel/debug/luo_flb_test/calls	operations of the object, how often
  *						they were called, and what the page
  *						of the previous kernel counts
  *	/sys/kernel/debug/luo_flb_test/fail	how many calls fail next, with -EIO
  *	/sys/kernel/debug/luo_flb_test/fail_file	the same for files
+ *	/sys/kernel/debug/luo_flb_test/hold_outgoing	1 to use the object, 0 to give
+ *	/sys/kernel/debug/luo_flb_test/hold_incoming	it up again
  *	/sys/kernel/debug/luo_flb_test/errors	what was not as it should be
  *	/sys/kernel/debug/luo_flb_test/unregister	reading it tries to unregister the
  *						object: the errno of that
@@ -134,10 +137,21 @@ static const struct file_operations test_fops = {
 	.owner = THIS_MODULE,
 };
 
+static const struct file_operations too_fops = {
+	.owner = THIS_MODULE,
+};
+
+static struct liveupdate_file_handler test_handler;
+
+static const struct file_operations *fops_of(const struct liveupdate_file_handler *handler)
+{
+	return handler == &test_handler ? &test_fops : &too_fops;
+}
+
 static bool test_can_preserve(struct liveupdate_file_handler *handler,
 			      struct file *file)
 {
-	return file->f_op == &test_fops;
+	return file->f_op == fops_of(handler);
 }
 
 /* One more, or one less. */
@@ -184,7 +198,7 @@ static int test_retrieve(struct liveupdate_file_op_args *args)
 	expect(((struct shared *)obj)->magic == MAGIC);
 	liveupdate_flb_put_incoming(&shared_flb);
 
-	file = anon_inode_getfile("[luo_flb_test]", &test_fops, NULL, O_RDWR);
+	file = anon_inode_getfile("[luo_flb_test]", fops_of(args->handler), NULL, O_RDWR);
 	if (IS_ERR(file))
 		return PTR_ERR(file);
 
@@ -210,6 +224,11 @@ static struct liveupdate_file_handler test_handler = {
 	.compatible = "luo-test-sharing-v1",
 };
 
+static struct liveupdate_file_handler too_handler = {
+	.ops = &test_ops,
+	.compatible = "luo-test-sharing-too-v1",
+};
+
 static int calls_show(struct seq_file *m, void *unused)
 {
 	seq_printf(m, "preserve %d\n", atomic_read(&calls.preserve));
@@ -231,12 +250,43 @@ static int unregister_get(void *unused, u64 *val)
 }
 DEFINE_DEBUGFS_ATTRIBUTE(unregister_fops, unregister_get, NULL, "%llu\n");
 
+static int hold_outgoing_set(void *unused, u64 val)
+{
+	void *obj;
+
+	if (val)
+		return liveupdate_flb_get_outgoing(&shared_flb, &obj);
+
+	liveupdate_flb_put_outgoing(&shared_flb);
+	return 0;
+}
+DEFINE_DEBUGFS_ATTRIBUTE(hold_outgoing_fops, NULL, hold_outgoing_set, "%llu\n");
+
+static int hold_incoming_set(void *unused, u64 val)
+{
+	void *obj;
+
+	if (val)
+		return liveupdate_flb_get_incoming(&shared_flb, &obj);
+
+	liveupdate_flb_put_incoming(&shared_flb);
+	return 0;
+}
+DEFINE_DEBUGFS_ATTRIBUTE(hold_incoming_fops, NULL, hold_incoming_set, "%llu\n");
+
 static struct dentry *test_dir;
 
 static struct miscdevice test_misc = {
 	.minor = MISC_DYNAMIC_MINOR,
 	.name = "luo_flb_test",
 	.fops = &test_fops,
+	.mode = 0600,
+};
+
+static struct miscdevice too_misc = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "luo_flb_test_too",
+	.fops = &too_fops,
 	.mode = 0600,
 };
 
@@ -278,52 +328,90 @@ static void __init try_bad_flbs(void)
 	expect(liveupdate_register_flb(&test_handler, &shared_flb) == 0);
 	expect(liveupdate_unregister_flb(&test_handler, &other) == 0);
 	expect(liveupdate_flb_get_outgoing(&shared_flb, &obj) == -ENOENT);
+
+	/* It stays as long as one handler relies on it. */
+	expect(liveupdate_register_flb(&too_handler, &shared_flb) == 0);
+	expect(liveupdate_register_flb(&too_handler, &shared_flb) == -EEXIST);
+	expect(liveupdate_unregister_flb(&test_handler, &shared_flb) == 0);
+	expect(liveupdate_unregister_flb(&test_handler, &shared_flb) == -ENOENT);
+	expect(liveupdate_register_flb(&test_handler, &same) == -EEXIST);
+	expect(liveupdate_register_flb(&test_handler, &shared_flb) == 0);
+	expect(liveupdate_unregister_flb(&too_handler, &shared_flb) == 0);
+	expect(liveupdate_register_flb(&too_handler, &same) == -EEXIST);
+}
+
+/* The object first of all: with the handler there may be files. */
+static int __init add_handler(struct liveupdate_file_handler *handler,
+			      struct miscdevice *misc)
+{
+	int err;
+
+	err = liveupdate_register_flb(handler, &shared_flb);
+	if (err)
+		return err;
+
+	if (handler == &test_handler)
+		try_bad_flbs();
+	err = liveupdate_register_file_handler(handler);
+	if (err)
+		goto err_flb;
+
+	err = misc_register(misc);
+	if (err)
+		goto err_handler;
+
+	return 0;
+
+err_handler:
+	liveupdate_unregister_file_handler(handler);
+err_flb:
+	liveupdate_unregister_flb(handler, &shared_flb);
+	return err;
+}
+
+/* Nobody has a file, or it would be in use. */
+static void remove_handler(struct liveupdate_file_handler *handler,
+			   struct miscdevice *misc)
+{
+	misc_deregister(misc);
+	WARN_ON(liveupdate_unregister_file_handler(handler));
+	/* A test may have done it. */
+	liveupdate_unregister_flb(handler, &shared_flb);
 }
 
 static int __init luo_flb_test_init(void)
 {
-	struct dentry *dir;
 	int err;
 
-	/* First of all: with the handler there may be files. */
-	err = liveupdate_register_flb(&test_handler, &shared_flb);
+	err = add_handler(&test_handler, &test_misc);
 	if (err)
 		return err;
 
-	try_bad_flbs();
-	err = liveupdate_register_file_handler(&test_handler);
-	if (err)
-		goto err_flb;
+	err = add_handler(&too_handler, &too_misc);
+	if (err) {
+		remove_handler(&test_handler, &test_misc);
+		return err;
+	}
 
-	err = misc_register(&test_misc);
-	if (err)
-		goto err_handler;
-
-	dir = debugfs_create_dir("luo_flb_test", NULL);
-	test_dir = dir;
-	debugfs_create_atomic_t("fail", 0600, dir, &fail);
-	debugfs_create_atomic_t("fail_file", 0600, dir, &fail_file);
-	debugfs_create_atomic_t("errors", 0400, dir, &calls.errors);
-	debugfs_create_file("calls", 0400, dir, NULL, &calls_fops);
-	debugfs_create_file_unsafe("unregister", 0400, dir, NULL, &unregister_fops);
+	test_dir = debugfs_create_dir("luo_flb_test", NULL);
+	debugfs_create_atomic_t("fail", 0600, test_dir, &fail);
+	debugfs_create_atomic_t("fail_file", 0600, test_dir, &fail_file);
+	debugfs_create_atomic_t("errors", 0400, test_dir, &calls.errors);
+	debugfs_create_file("calls", 0400, test_dir, NULL, &calls_fops);
+	debugfs_create_file_unsafe("hold_outgoing", 0200, test_dir, NULL,
+				   &hold_outgoing_fops);
+	debugfs_create_file_unsafe("hold_incoming", 0200, test_dir, NULL,
+				   &hold_incoming_fops);
+	debugfs_create_file_unsafe("unregister", 0400, test_dir, NULL, &unregister_fops);
 	return 0;
-
-err_handler:
-	liveupdate_unregister_file_handler(&test_handler);
-err_flb:
-	liveupdate_unregister_flb(&test_handler, &shared_flb);
-	return err;
 }
 module_init(luo_flb_test_init);
 
-/* Nobody has a file, or it would be in use. */
 static void __exit luo_flb_test_exit(void)
 {
 	debugfs_remove(test_dir);
-	misc_deregister(&test_misc);
-	WARN_ON(liveupdate_unregister_file_handler(&test_handler));
-	/* A test may have done it. */
-	liveupdate_unregister_flb(&test_handler, &shared_flb);
+	remove_handler(&too_handler, &too_misc);
+	remove_handler(&test_handler, &test_misc);
 }
 module_exit(luo_flb_test_exit);
 

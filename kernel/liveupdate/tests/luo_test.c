@@ -10,6 +10,8 @@
  *	/sys/kernel/debug/luo_test/fail_freeze		which call, from now on,
  *							fails, with -EAGAIN
  *	/sys/kernel/debug/luo_test/fail_after_ms	and takes so long for that
+ *	/sys/kernel/debug/luo_test/reboot_ms		how long a reboot takes when nothing
+ *							can fail any more
  *	/sys/kernel/debug/luo_test/cannot_finish	not 0: it cannot
  *	/sys/kernel/debug/luo_test/registered		write 0 or 1 to unregister
  *							or register the handler
@@ -33,6 +35,8 @@
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/notifier.h>
+#include <linux/reboot.h>
 #include <linux/seq_file.h>
 #include <linux/uaccess.h>
 
@@ -51,6 +55,7 @@ static atomic_t fail_preserve;
 static atomic_t fail_retrieve;
 static atomic_t fail_freeze;
 static u32 fail_after_ms;
+static u32 reboot_ms;
 static u32 cannot_finish;
 
 /* Files that are frozen: meanwhile none is preserved, nor the opposite. */
@@ -305,6 +310,16 @@ static struct liveupdate_file_handler test_handler = {
 static bool registered;
 static struct dentry *test_dir;
 
+static int on_reboot(struct notifier_block *nb, unsigned long event, void *unused)
+{
+	msleep(reboot_ms);
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block reboot_nb = {
+	.notifier_call = on_reboot,
+};
+
 static int registered_get(void *data, u64 *value)
 {
 	*value = registered;
@@ -390,7 +405,6 @@ static void __init try_bad_handlers(void)
 
 static int __init luo_test_init(void)
 {
-	struct dentry *dir;
 	int err;
 
 	err = liveupdate_register_file_handler(&test_handler);
@@ -406,16 +420,17 @@ static int __init luo_test_init(void)
 	registered = true;
 	try_bad_handlers();
 
-	dir = debugfs_create_dir("luo_test", NULL);
-	test_dir = dir;
-	debugfs_create_atomic_t("fail_preserve", 0600, dir, &fail_preserve);
-	debugfs_create_atomic_t("fail_retrieve", 0600, dir, &fail_retrieve);
-	debugfs_create_atomic_t("fail_freeze", 0600, dir, &fail_freeze);
-	debugfs_create_atomic_t("errors", 0400, dir, &calls.errors);
-	debugfs_create_u32("fail_after_ms", 0600, dir, &fail_after_ms);
-	debugfs_create_u32("cannot_finish", 0600, dir, &cannot_finish);
-	debugfs_create_file("registered", 0600, dir, NULL, &registered_fops);
-	debugfs_create_file("calls", 0400, dir, NULL, &calls_fops);
+	test_dir = debugfs_create_dir("luo_test", NULL);
+	debugfs_create_atomic_t("fail_preserve", 0600, test_dir, &fail_preserve);
+	debugfs_create_atomic_t("fail_retrieve", 0600, test_dir, &fail_retrieve);
+	debugfs_create_atomic_t("fail_freeze", 0600, test_dir, &fail_freeze);
+	debugfs_create_atomic_t("errors", 0400, test_dir, &calls.errors);
+	debugfs_create_u32("fail_after_ms", 0600, test_dir, &fail_after_ms);
+	debugfs_create_u32("reboot_ms", 0600, test_dir, &reboot_ms);
+	debugfs_create_u32("cannot_finish", 0600, test_dir, &cannot_finish);
+	debugfs_create_file("registered", 0600, test_dir, NULL, &registered_fops);
+	debugfs_create_file("calls", 0400, test_dir, NULL, &calls_fops);
+	register_reboot_notifier(&reboot_nb);
 	return 0;
 }
 module_init(luo_test_init);
@@ -423,6 +438,7 @@ module_init(luo_test_init);
 /* Nobody has a file, or it would be in use. */
 static void __exit luo_test_exit(void)
 {
+	unregister_reboot_notifier(&reboot_nb);
 	debugfs_remove(test_dir);
 	misc_deregister(&test_misc);
 	if (registered)

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """
-Damage memfds in the RAM of a guest that pauses before its kexec: each file of a
-session in the way that its token says.
+Damage sessions in the RAM of a guest that pauses before its kexec.
 
-python3 damage.py RAM ADDRESS...    with the addresses that kho_pause.c prints
+python3 damage.py RAM FDT SCRATCH LIST WHAT     as kho_pause.c prints it
+
+WHAT is one of the kinds in luo_damage.c, or "memfds": each memfd of a session in the
+way that its token says, see luo_memfd_damage.c.
 
 The formats are those of include/linux/kho/abi/luo.h, block.h and memfd.h.
 """
@@ -20,6 +22,7 @@ from handover import DATA, PAGE, Ram, parse_fdt
 SESSION, FILE = 80, 64
 COMPATIBLE = b"memfd-v2"
 NOWHERE = 1 << 45
+LOW = 0x90000       # RAM that the kernel keeps to itself
 # Of struct memfd_luo_ser, with the struct kho_vmalloc at its end.
 FIELDS = {
     "pos": (0, "<Q"), "size": (8, "<Q"), "seals": (16, "<I"), "flags": (20, "<I"),
@@ -64,13 +67,11 @@ class Memfd:
 
 
 def damage(ram, file, good):
-    """Do it."""
-    low = 0x90000       # RAM that the kernel keeps to itself
-
+    """Do what the token of the file says."""
     ways = {
         "nowhere": lambda: ram.put_u64(file.at + 48, NOWHERE),
         "odd": lambda: ram.put_u64(file.at + 48, file.ser + 8),
-        "free": lambda: ram.put_u64(file.at + 48, low),
+        "free": lambda: ram.put_u64(file.at + 48, LOW),
         "pos": lambda: file.put("pos", 1 << 63),
         "size": lambda: file.put("size", 1 << 63),
         "seals": lambda: file.put("seals", 1 << 31),
@@ -89,6 +90,9 @@ def damage(ram, file, good):
         "pfntaken": lambda: file.put_pfn(good.pfn()),
         "mark": lambda: ram.flip(file.list, 63),
         "index": lambda: ram.put_u64(file.list + 8, 1 << 60),
+        "clean": lambda: ram.flip(file.list, 52),
+        "stale": lambda: ram.flip(file.list, 53),
+        "huge": lambda: ram.put_u64(file.list + 8, ram.u64(file.list + 8) + 1),
         "again": lambda: ram.put_u64(file.list + 24, ram.u64(file.list + 8)),
         "handler": lambda: ram.put(file.at, b"memfd-v9"),
     }
@@ -98,10 +102,7 @@ def damage(ram, file, good):
     print(f"note {file.how} was done to the file at {file.ser:#x}")
 
 
-def main(path, fdt, *_):
-    ram = Ram(path)
-    root = parse_fdt(ram.page(int(fdt, 16)))
-    luo = struct.unpack("<Q", root.child("LUO").props[DATA])[0]
+def damage_memfds(ram, luo):
     files = [Memfd(ram, at) for session in entries(ram, ram.u64(luo + 16), SESSION)
              for at in entries(ram, ram.u64(session + 64), FILE)
              if ram.get(at, 9) == COMPATIBLE + b"\0"]
@@ -109,6 +110,50 @@ def main(path, fdt, *_):
     for file in files:
         damage(ram, file, good)
     print(f"{'ok' if len(files) > 2 else 'not ok'} the host has damaged memfds")
+
+
+def damage_lists(ram, luo, kind):
+    """The list of sessions, of the files of one, or of the objects that files share."""
+    sessions, flbs = ram.u64(luo + 16), ram.u64(luo + 24)
+    victim = next(at for at in entries(ram, sessions, SESSION)
+                  if ram.get(at, 7) == b"victim\0")
+    files = ram.u64(victim + 64)
+    first, second = list(entries(ram, files, FILE))[:2]
+
+    ways = {
+        "none": lambda: None,
+        "flbs-nowhere": lambda: ram.put_u64(luo + 24, NOWHERE),
+        "flbs-odd": lambda: ram.put_u64(luo + 24, flbs + 8),
+        "flbs-free": lambda: ram.put_u64(luo + 24, LOW),
+        "flbs-pages": lambda: ram.put_u64(flbs, 2),
+        "flbs-count": lambda: ram.put_u64(flbs + 8, (PAGE - 16) // 64 + 1),
+        "flb-name": lambda: ram.put(flbs + 16, b"x" * 48),
+        "flb-data": lambda: ram.put_u64(flbs + 16 + 48, NOWHERE),
+        "sessions-nowhere": lambda: ram.put_u64(luo + 16, NOWHERE),
+        "sessions-count": lambda: ram.put_u64(sessions + 8, (PAGE - 16) // SESSION + 1),
+        "sessions-loop": lambda: ram.put_u64(sessions, sessions),
+        "session-name": lambda: ram.put(victim, b"x" * 64),
+        "session-twin": lambda: ram.put(victim, b"good".ljust(64, b"\0")),
+        "session-files": lambda: ram.put_u64(victim + 64, NOWHERE),
+        "session-count": lambda: ram.put_u64(victim + 72, ram.u64(victim + 72) - 1),
+        "files-count": lambda: ram.put_u64(files + 8, (PAGE - 16) // FILE + 1),
+        "files-loop": lambda: ram.put_u64(files, files),
+        "file-token": lambda: ram.put_u64(second + 56, ram.u64(first + 56)),
+        "file-handler": lambda: ram.put(second, b"luo-test-v9"),
+        "file-data": lambda: ram.put_u64(second + 48, NOWHERE),
+    }
+    ways[kind]()
+    print(f"ok the host has done {kind}")
+
+
+def main(path, fdt, _scratch, _list, what):
+    ram = Ram(path)
+    root = parse_fdt(ram.page(int(fdt, 16)))
+    luo = struct.unpack("<Q", root.child("LUO").props[DATA])[0]
+    if what == "memfds":
+        damage_memfds(ram, luo)
+    else:
+        damage_lists(ram, luo, what)
 
 
 main(*sys.argv[1:])

@@ -20,6 +20,8 @@
 #define DEVICE		"/dev/liveupdate"
 #define TEST_DEVICE	"/dev/luo_test"
 #define TEST_DIR	"/sys/kernel/debug/luo_test/"
+#define SHARING_DEVICE	"/dev/luo_flb_test"
+#define SHARING_TOO	"/dev/luo_flb_test_too"
 #define PRESERVED	"/sys/kernel/debug/kho/out/preserved_pages"
 
 static inline int luo_ioctl(int fd, unsigned long cmd, void *arg)

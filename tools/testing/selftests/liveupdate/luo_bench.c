@@ -15,7 +15,6 @@
 #include "luo_memfd.h"
 
 #define NAME		"bench"
-#define SHMEM_ENABLED	"/sys/kernel/mm/transparent_hugepage/shmem_enabled"
 
 /* Files; of each one byte is written every @step bytes, into a folio of its own. */
 static const struct {
@@ -29,14 +28,6 @@ static const struct {
 };
 
 #define NR_FILES	ARRAY_SIZE(files)
-
-static void set_huge(const char *mode)
-{
-	FILE *file = fopen(SHMEM_ENABLED, "w");
-
-	if (!file || fprintf(file, "%s\n", mode) < 0 || fclose(file))
-		die(SHMEM_ENABLED);
-}
 
 static long nr_folios(int i)
 {

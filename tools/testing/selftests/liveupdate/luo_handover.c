@@ -9,6 +9,9 @@
  *	luo_handover again NAME NR	retrieve this session and make one of the
  *					same name and files for the next kernel
  *	luo_handover churn NAME NR	make and close such sessions in the background
+ *	luo_handover end		wait in the background for a reboot that does not
+ *					fail, see that nothing can be changed any more,
+ *					and have all that keep sessions killed
  *	luo_handover after TEST		after the kexec: one of the tests below, of
  *					the session with the same name
  *
@@ -17,6 +20,7 @@
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -69,6 +73,47 @@ static void churn(const char *name, int nr)
 		close(make_session(name, nr));
 }
 
+/* The console is where this can still be seen. */
+static void say_at_the_end(const char *what, bool good)
+{
+	int fd = open("/dev/kmsg", O_WRONLY);
+	char line[128];
+
+	/* It has no position, so that dprintf() does not work. */
+	snprintf(line, sizeof(line), "khotest: %s the end: %s\n", good ? "ok" : "not ok", what);
+	write(fd, line, strlen(line));
+	close(fd);
+}
+
+static void at_the_end(void)
+{
+	int session = make_session("end", 1), later;
+
+	printf("ok it waits for the end\n");
+	fflush(stdout);
+	if (fork())
+		_exit(0);
+
+	setsid();
+	close(1);
+	close(2);
+	do {
+		later = luo_create(device, "later");
+		close(later);
+	} while (later >= 0);
+	say_at_the_end("no session is made", later == -EBUSY);
+	say_at_the_end("no file is preserved",
+		       luo_preserve_fd(session, luo_test_file("end", 1), 1) == -EBUSY);
+	close(session);
+	/* The others that keep some have the same program. */
+	say_at_the_end("sessions are closed",
+		       system("for pid in $(pidof luo_handover); do\n"
+			      "[ $pid = $PPID ] || kill -9 $pid || exit\n"
+			      "done; sleep 1; [ \"$(pidof luo_handover)\" = $PPID ]") == 0);
+	while (1)
+		pause();
+}
+
 /* A structure that user space can read but not write. */
 static void *read_only(const void *arg, size_t size)
 {
@@ -96,13 +141,52 @@ static int nr_back(int session, const char *name, int first, int nr)
 	return good;
 }
 
+/* Whatever is asked for, without a descriptor to return nothing happens. */
+static void set_descriptors(rlim_t nr)
+{
+	struct rlimit limit = { nr, 20000 };
+
+	if (setrlimit(RLIMIT_NOFILE, &limit))
+		die("setrlimit");
+}
+
+static int retrieve_without_descriptors(int session, const char *name)
+{
+	int rc;
+
+	set_descriptors(0);
+	rc = session < 0 ? luo_retrieve(device, name) : luo_retrieve_fd(session, token_of(0));
+	set_descriptors(20000);
+	return rc;
+}
+
+/* Structures that are shorter or longer than this kernel knows, and what it must say. */
+static void sizes(const char *test, int session, unsigned long cmd, const void *arg,
+		  __u32 size, int rc)
+{
+	union {
+		__u32 size;
+		char bytes[128];
+	} buf = {};
+
+	memcpy(&buf, arg, size);
+	buf.size = size - 1;
+	check(luo_ioctl(session, cmd, &buf) == -EINVAL);
+	buf.size = size + 8;
+	check(luo_ioctl(session, cmd, &buf) == rc);
+	buf.bytes[size + 7] = 1;
+	check(luo_ioctl(session, cmd, &buf) == -E2BIG);
+}
+
 static void all(const char *test)
 {
 	char name[64];
-	int session = luo_retrieve(device, test);
-	int file, same;
+	int file, same, session;
 
+	check(retrieve_without_descriptors(-1, test) == -EMFILE);
+	session = luo_retrieve(device, test);
 	check(session >= 0);
+	check(retrieve_without_descriptors(session, test) == -EMFILE);
 	check(luo_retrieve(device, test) == -EINVAL);
 	check(!luo_get_name(session, name) && !strcmp(name, test));
 	check(luo_preserve_fd(session, luo_test_file("x", 1), 4711) == -EINVAL);
@@ -213,11 +297,18 @@ static void given_back(const char *test)
 
 static void cannot_finish(const char *test)
 {
+	const struct liveupdate_session_retrieve_fd unknown = { .token = 4711 };
+	struct liveupdate_session_finish finish = { .size = sizeof(finish), .reserved = 1 };
 	int session = luo_retrieve(device, test);
 
 	check(session >= 0);
+	check(luo_ioctl(session, LIVEUPDATE_SESSION_FINISH, &finish) == -EINVAL);
 	write_number(TEST_DIR "cannot_finish", 1);
 	check(luo_finish(session) == -EBUSY);
+	finish.reserved = 0;
+	sizes(test, session, LIVEUPDATE_SESSION_FINISH, &finish, sizeof(finish), -EBUSY);
+	sizes(test, session, LIVEUPDATE_SESSION_RETRIEVE_FD, &unknown, sizeof(unknown),
+	      -ENOENT);
 
 	/* Nobody needs the handler for that. */
 	check(write_number(TEST_DIR "registered", 0) == 0);
@@ -345,7 +436,6 @@ static void large(const char *test)
 	check(luo_finish(session) == 0);
 }
 
-#define SHARING_DEVICE	"/dev/luo_flb_test"
 #define SHARING_DIR	"/sys/kernel/debug/luo_flb_test/"
 
 static long nr_shared(const char *op)
@@ -359,7 +449,7 @@ static void make_sharing(const char *name, int nr)
 	int file, i;
 
 	for (i = 0; i < nr; i++) {
-		file = open(SHARING_DEVICE, O_RDWR);
+		file = open(i % 2 ? SHARING_TOO : SHARING_DEVICE, O_RDWR);
 		preserve(session, file, i);
 		close(file);
 	}
@@ -370,7 +460,7 @@ static void share(const char *test)
 {
 	long before = nr_shared("preserve");
 	int session = luo_create(device, "sharing now"), other = luo_create(device, "later");
-	int file = open(SHARING_DEVICE, O_RDWR), second = open(SHARING_DEVICE, O_RDWR);
+	int file = open(SHARING_DEVICE, O_RDWR), second = open(SHARING_TOO, O_RDWR);
 
 	/* A file without what it shares is not preserved. */
 	write_number(SHARING_DIR "fail", 1);
@@ -387,10 +477,16 @@ static void share(const char *test)
 	check(luo_preserve_fd(other, second, 1) == 0);
 	check(nr_shared("preserve") == before + 2);
 	check(read_number(SHARING_DIR "unregister") == EBUSY);
+	/* The other handler still has a file. */
 	close(session);
 	check(nr_shared("unpreserve") == before + 1);
+	/* And then somebody else uses it. */
+	check(write_number(SHARING_DIR "hold_outgoing", 1) == 0);
 	close(other);
+	check(nr_shared("unpreserve") == before + 1);
+	check(write_number(SHARING_DIR "hold_outgoing", 0) == 0);
 	check(nr_shared("unpreserve") == before + 2);
+	check(write_number(SHARING_DIR "hold_outgoing", 1) == -ENOENT);
 	check(read_number(SHARING_DIR "errors") == 0);
 }
 
@@ -400,19 +496,24 @@ static void see_sharing(const char *test)
 
 	check(session >= 0);
 	check(nr_shared("retrieve") == 0);
-	check(luo_retrieve_fd(session, 2) >= 0);
+	check(luo_retrieve_fd(session, 1) >= 0);
 	check(luo_retrieve_fd(session, 0) >= 0);
 	check(nr_shared("retrieve") == 1);
 	check(nr_shared("incoming_files") == 5);
 	check(luo_finish(session) == 0);
 	check(nr_shared("finish") == 0);
 
-	/* The last of its files is in another session. */
+	/* The last of its files is in another session, and of the other handler. */
 	other = luo_retrieve(device, "sharing too");
 	check(other >= 0);
+	check(write_number(SHARING_DIR "hold_incoming", 1) == 0);
 	check(luo_finish(other) == 0);
 	check(nr_shared("retrieve") == 1);
+	check(nr_shared("finish") == 0);
+	/* Somebody has used it a little longer. */
+	check(write_number(SHARING_DIR "hold_incoming", 0) == 0);
 	check(nr_shared("finish") == 1);
+	check(write_number(SHARING_DIR "hold_incoming", 1) == -ENOENT);
 	check(read_number(SHARING_DIR "errors") == 0);
 }
 
@@ -426,6 +527,22 @@ static void unasked(const char *test)
 	check(nr_shared("retrieve") == 1);
 	check(nr_shared("incoming_files") == 4);
 	check(nr_shared("finish") == 1);
+	check(read_number(SHARING_DIR "errors") == 0);
+}
+
+/* It has one chance. */
+static void failing(const char *test)
+{
+	int session = luo_retrieve(device, test);
+
+	check(session >= 0);
+	write_number(SHARING_DIR "fail", 1);
+	check(luo_retrieve_fd(session, 0) == -EIO);
+	check(luo_retrieve_fd(session, 1) == -EIO);
+	check(write_number(SHARING_DIR "hold_incoming", 1) == -EIO);
+	check(luo_finish(session) == 0);
+	check(nr_shared("retrieve") == 0);
+	check(nr_shared("finish") == 0);
 	check(read_number(SHARING_DIR "errors") == 0);
 }
 
@@ -458,6 +575,7 @@ static const struct {
 	{ "share", share },
 	{ "sharing", see_sharing },
 	{ "unasked", unasked },
+	{ "failing", failing },
 	{ "all", all },
 	{ "threads", several_threads },
 	{ "half", half },
@@ -525,6 +643,8 @@ int main(int argc, char **argv)
 			make_sharing(argv[i], atoi(argv[i + 1]));
 		printf("ok sessions are kept\n");
 		keep_running();
+	} else if (argc == 2 && !strcmp(argv[1], "end")) {
+		at_the_end();
 	} else if (argc == 4 && !strcmp(argv[1], "churn")) {
 		churn(argv[2], atoi(argv[3]));
 	} else if (argc == 3 && !strcmp(argv[1], "keep-many")) {

@@ -115,35 +115,54 @@ static void see_dense(int session, const char *kind)
 	check(pages_of(fd) == DENSE_PAGES, kind, "memory");
 }
 
-/* Little in a file that is larger than all memory. */
-#define SPARSE_STEP	(GIB / PAGE)
-#define NR_SPARSE	8
-
-static void make_sparse(int session)
+/* Little in a file that is larger than all memory: a page in each GiB, and the last one. */
+static void make_holes(int session, const char *kind, long nr_gib)
 {
-	long before = read_number(PRESERVED), i;
-	int fd = new_memfd("sparse", NR_SPARSE * GIB, 0);
+	long before = read_number(PRESERVED), i, in_list;
+	int fd = new_memfd(kind, nr_gib * GIB, 0);
 
-	for (i = 0; i < NR_SPARSE; i++)
-		write_pages(fd, 2, i * SPARSE_STEP + i, 1);
-	write_pages(fd, 2, NR_SPARSE * SPARSE_STEP - 1, 1);
+	for (i = 0; i < nr_gib; i++)
+		write_pages(fd, 2, i * (GIB / PAGE) + i, 1);
+	write_pages(fd, 2, nr_gib * (GIB / PAGE) - 1, 1);
 	preserve(session, fd, 1);
+
 	/* The pages; what describes the file, its list, and a page that lists that. */
-	check(read_number(PRESERVED) - before == NR_SPARSE + 1 + 3, "sparse",
+	in_list = ((nr_gib + 1) * 16 + PAGE - 1) / PAGE;
+	check(read_number(PRESERVED) - before == nr_gib + 1 + 2 + in_list, kind,
 	      "holes cost nothing");
 }
 
-static void see_sparse(int session, const char *kind)
+static void see_holes(int session, const char *kind, long nr_gib)
 {
 	int fd = luo_retrieve_fd(session, 1);
 	long i, good = 0;
 
-	for (i = 0; i < NR_SPARSE; i++)
-		good += nr_good_pages(fd, 2, i * SPARSE_STEP + i, 1);
-	good += nr_good_pages(fd, 2, NR_SPARSE * SPARSE_STEP - 1, 1);
-	check(size_of(fd) == NR_SPARSE * GIB, kind, "size");
-	check(good == NR_SPARSE + 1, kind, "content");
-	check(pages_of(fd) == NR_SPARSE + 1, kind, "holes are holes");
+	for (i = 0; i < nr_gib; i++)
+		good += nr_good_pages(fd, 2, i * (GIB / PAGE) + i, 1);
+	good += nr_good_pages(fd, 2, nr_gib * (GIB / PAGE) - 1, 1);
+	check(size_of(fd) == nr_gib * GIB, kind, "size");
+	check(good == nr_gib + 1, kind, "content");
+	check(pages_of(fd) == nr_gib + 1, kind, "holes are holes");
+}
+
+static void make_sparse(int session)
+{
+	make_holes(session, "sparse", 8);
+}
+
+static void see_sparse(int session, const char *kind)
+{
+	see_holes(session, kind, 8);
+}
+
+static void make_vast(int session)
+{
+	make_holes(session, "vast", 1024);
+}
+
+static void see_vast(int session, const char *kind)
+{
+	see_holes(session, kind, 1024);
 }
 
 /* Allocated, but never written to. */
@@ -227,6 +246,7 @@ const struct kind kinds[] = {
 	{ "small", make_small, see_small },
 	{ "dense", make_dense, see_dense },
 	{ "sparse", make_sparse, see_sparse },
+	{ "vast", make_vast, see_vast },
 	{ "fallocated", make_fallocated, see_fallocated },
 	{ "threads", make_many, see_threads },
 	{ "half", make_many, see_half },

@@ -43,6 +43,17 @@ static inline void check(bool good, const char *kind, const char *what)
 	failed |= !good;
 }
 
+#define SHMEM_ENABLED	"/sys/kernel/mm/transparent_hugepage/shmem_enabled"
+
+/* Whether what is added to memfds is in huge pages: "never", "force" and others. */
+static inline void set_huge(const char *mode)
+{
+	FILE *file = fopen(SHMEM_ENABLED, "w");
+
+	if (!file || fprintf(file, "%s\n", mode) < 0 || fclose(file))
+		die(SHMEM_ENABLED);
+}
+
 /* What a page of a file holds. */
 static inline void page_content(__u64 *page, long seed, long index)
 {

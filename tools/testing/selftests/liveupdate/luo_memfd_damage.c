@@ -11,9 +11,12 @@
 /* More than one page of the list of its folios. */
 #define FILE_PAGES	300L
 
+/* Its token says what it is; @err is what the next kernel says of it. */
 static const struct {
 	const char *how;
 	int err;
+	bool huge;
+	bool zero;		/* its first page has lost its content */
 } files[] = {
 	{ "before", 0 },
 	/* What describes it. */
@@ -40,6 +43,9 @@ static const struct {
 	{ "pfntaken", EBADMSG },
 	{ "mark", EBADMSG },
 	{ "index", EBADMSG },
+	{ "huge", EBADMSG, .huge = true },
+	{ "clean", 0 },
+	{ "stale", 0, .zero = true },
 	{ "again", EEXIST },
 	/* Whose it is. */
 	{ "handler", EOPNOTSUPP },
@@ -60,8 +66,9 @@ static void make_damaged(int session)
 	int fd;
 
 	for (i = 0; i < ARRAY_SIZE(files); i++) {
+		set_huge(files[i].huge ? "force" : "never");
 		fd = new_memfd("damaged", FILE_PAGES * PAGE, 0);
-		write_pages(fd, i, 0, FILE_PAGES);
+		write_pages(fd, i + 1, 0, FILE_PAGES);
 		preserve(session, fd, token_of(i));
 		close(fd);
 	}
@@ -78,8 +85,9 @@ static void see_damaged(int session, const char *kind)
 			check(fd == -files[i].err, kind, files[i].how);
 		else
 			check(size_of(fd) == FILE_PAGES * PAGE &&
-			      nr_good_pages(fd, i, 0, FILE_PAGES) == FILE_PAGES, kind,
-			      files[i].how);
+			      nr_good_pages(fd, i + 1, 1, FILE_PAGES - 1) == FILE_PAGES - 1 &&
+			      nr_good_pages(fd, i + 1, 0, 1) == !files[i].zero &&
+			      zero_pages(fd, 0, 1) == files[i].zero, kind, files[i].how);
 		if (fd < 0)
 			printf("note %s: %s\n", files[i].how, strerror(-fd));
 	}

@@ -35,9 +35,24 @@ static void make_files(int session, int nr)
 	}
 }
 
+#define NR_FINISHED	40
+
+static int made_finished(int nr, int (*open)(int device, const char *name))
+{
+	char name[64];
+
+	sprintf(name, "finished %d", nr);
+	return open(device, name);
+}
+
 static void make_faults(int session)
 {
+	int nr;
+
 	make_files(session, NR_FILES);
+	/* And each in a session of its own. */
+	for (nr = 1; nr <= NR_FINISHED; nr++)
+		make_files(open_session(made_finished(nr, luo_create), "finished"), 1);
 }
 
 static void make_charged(int session)
@@ -148,9 +163,51 @@ static void retrieve_with_faults(void)
 	check(good > 0 && good < NR_FILES, "faults", "some fail, and not all");
 	check(luo_finish(session) == 0, "faults", "is finished");
 	/* The list itself may be free, or not. */
-	left = read_number(UNCLAIMED);
+	left = read_number(UNCLAIMED) - NR_FINISHED * (FILE_PAGES + LIST_PAGES + 1);
 	check(left >= lost * FILE_PAGES && left <= lost * (FILE_PAGES + LIST_PAGES), "faults",
 	      "the memory of the others is free");
+}
+
+/* Sessions are retrieved and finished, and nobody asks for the file. */
+static void finish_with_faults(void)
+{
+	int faults = open("/proc/thread-self/fail-nth", O_RDWR);
+	int nr, session, rc, refused = 0, retrieved = 0, finished = 0, nr_failed = 0;
+	long before = read_number(UNCLAIMED), left;
+
+	for (nr = 1; nr <= NR_FINISHED; nr++) {
+		fail_nth(faults, nr % 20 + 1);
+		session = made_finished(nr, luo_retrieve);
+		fail_nth(faults, 0);
+		if (session < 0) {
+			refused += session == -ENOMEM || session == -ENFILE;
+			session = made_finished(nr, luo_retrieve);
+		}
+		retrieved += session >= 0;
+
+		fail_nth(faults, nr);
+		rc = luo_finish(session);
+		nr_failed += has_failed(faults);
+		fail_nth(faults, 0);
+		finished += rc == 0;
+		close(session);
+	}
+	printf("note %d sessions had to be retrieved again, and in %d something has failed\n",
+	       refused, nr_failed);
+	check(refused > 0 && retrieved == NR_FINISHED, "finish",
+	      "who has no session for lack of memory can try again");
+	check(nr_failed > 0 && nr_failed < NR_FINISHED && finished == NR_FINISHED, "finish",
+	      "all are finished");
+	/* What describes a file is in a page, and its list of files another. */
+	left = read_number(UNCLAIMED) - before + NR_FINISHED * (FILE_PAGES + LIST_PAGES + 1);
+	check(left >= 0 && left <= nr_failed * (FILE_PAGES + LIST_PAGES), "finish",
+	      "their memory is free");
+}
+
+static void try_faults(void)
+{
+	retrieve_with_faults();
+	finish_with_faults();
 }
 
 const struct kind kinds[] = {
@@ -169,7 +226,7 @@ int main(int argc, char **argv)
 	else if (argc == 2 && !strcmp(argv[1], "charged"))
 		see_charged();
 	else if (argc == 2 && !strcmp(argv[1], "faults"))
-		retrieve_with_faults();
+		try_faults();
 	else
 		return usage();
 

@@ -9,17 +9,21 @@
 #define _GNU_SOURCE
 #include "luo_memfd.h"
 
-#define SHMEM_ENABLED	"/sys/kernel/mm/transparent_hugepage/shmem_enabled"
-
-/* Each has @nr pages with content, every @step pages from @first on. */
+/*
+ * Each has @nr pages with content, every @step pages from @first on; and the first
+ * @allocated pages were allocated before, whatever the size.
+ */
 static const struct file {
 	const char *what;
 	long size, first, nr, step;
 	long pos;
 	int seals;
 	const char *huge;
+	long allocated;
 } files[] = {
 	{ "empty", 0, 0, 0, 1, 0, 0, "never" },
+	{ "empty, with memory", 0, 0, 0, 1, 0, 0, "never", 256 },
+	{ "never written to", 100 * PAGE, 50, 3, 1, 0, 0, "never", 80 },
 	{ "a hole", 1000 * PAGE, 0, 0, 1, 77, 0, "never" },
 	{ "small", 3 * PAGE + 100, 0, 3, 1, 1234, 0, "never" },
 	{ "dense", 64 * MIB, 0, 64 * MIB / PAGE, 1, 0, 0, "never" },
@@ -32,14 +36,6 @@ static const struct file {
 	{ "huge", 16 * MIB, 0, 16 * MIB / PAGE, 1, 0, 0, "force" },
 };
 
-static void set_huge(const char *mode)
-{
-	FILE *file = fopen(SHMEM_ENABLED, "w");
-
-	if (!file || fprintf(file, "%s\n", mode) < 0 || fclose(file))
-		die(SHMEM_ENABLED);
-}
-
 static void make_each(int session)
 {
 	unsigned int i;
@@ -49,6 +45,9 @@ static void make_each(int session)
 	for (i = 0; i < ARRAY_SIZE(files); i++) {
 		set_huge(files[i].huge);
 		fd = new_memfd("interop", files[i].size, 0);
+		if (files[i].allocated && fallocate(fd, FALLOC_FL_KEEP_SIZE, 0,
+						    files[i].allocated * PAGE))
+			die("fallocate");
 		for (nr = 0; nr < files[i].nr; nr++)
 			write_pages(fd, i, files[i].first + nr * files[i].step, 1);
 		lseek(fd, files[i].pos, SEEK_SET);

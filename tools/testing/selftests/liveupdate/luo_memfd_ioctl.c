@@ -4,9 +4,12 @@
  * Needs liveupdate=on and CONFIG_LIVEUPDATE_MEMFD.
  */
 #define _GNU_SOURCE
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "../kselftest_harness.h"
 #include "luo.h"
@@ -136,6 +139,57 @@ TEST_F(memfd, access)
 	close(reader);
 	close(writer);
 	close(mere);
+}
+
+/* A line of /proc/self/status, or -1. */
+static long vm_kb(const char *name)
+{
+	FILE *file = fopen("/proc/self/status", "r");
+	long value = -1;
+	char line[256];
+
+	while (file && fgets(line, sizeof(line), file)) {
+		if (!strncmp(line, name, strlen(name)))
+			value = atol(line + strlen(name));
+	}
+	if (file)
+		fclose(file);
+	return value;
+}
+
+/* No limit of the caller counts what is pinned. */
+TEST_F(memfd, limits)
+{
+	struct rlimit limit = { 0, 0 };
+
+	ASSERT_EQ(0, setrlimit(RLIMIT_MEMLOCK, &limit));
+	ASSERT_EQ(0, luo_preserve_fd(self->session, self->fd, 1));
+	EXPECT_EQ(0, vm_kb("VmPin:"));
+	EXPECT_EQ(0, vm_kb("VmLck:"));
+}
+
+/* Who is killed at any moment of it has not preserved anything. */
+TEST_F(memfd, killed)
+{
+	int fd = memfd_create("large", 0), status, ms, nr_killed = 0;
+	long before = read_number(PRESERVED);
+	pid_t pid;
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, fallocate(fd, 0, 0, 16384 * PAGE));
+	for (ms = 1; ms <= 256; ms *= 2) {
+		pid = fork();
+		ASSERT_LE(0, pid);
+		if (!pid)
+			_exit(luo_preserve_fd(luo_create(self->device, "killed"), fd, 1) != 0);
+		usleep(ms * 1000);
+		kill(pid, SIGKILL);
+		ASSERT_EQ(pid, waitpid(pid, &status, 0));
+		nr_killed += WIFSIGNALED(status);
+		EXPECT_EQ(before, read_number(PRESERVED));
+	}
+	EXPECT_LT(0, nr_killed);
+	close(fd);
 }
 
 TEST_F(memfd, other_files)

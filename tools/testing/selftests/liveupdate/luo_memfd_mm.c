@@ -5,14 +5,21 @@
  *
  *	luo_memfd_mm reboot-with-faults		try to kexec, and have one allocation
  *						after the other fail in it
+ *	luo_memfd_mm frozen			try to kexec, and use what is frozen
  */
 #define _GNU_SOURCE
+#include <pthread.h>
 #include <sys/reboot.h>
+#include <sys/uio.h>
 
 #include "luo_faults.h"
 #include "luo_memfd.h"
 
 #define HUGE_SIZE	(2 * MIB)
+
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE	25
+#endif
 
 /* Huge pages stay whole. */
 #define NR_HUGE		8
@@ -50,6 +57,119 @@ static void see_thp(int session, const char *kind)
 	check(nr_good_pages(fd, 3, 0, 1) == 1 && mem[PAGE] == 0 &&
 	      nr_good_pages(fd, 3, HUGE_SIZE / PAGE + 1, HUGE_SIZE / PAGE) ==
 	      HUGE_SIZE / PAGE, kind, "and what is around them stays");
+}
+
+/* So do those in between. */
+#define MTHP_DIR	"/sys/kernel/mm/transparent_hugepage/hugepages-64kB/"
+#define MTHP_SIZE	(64 * 1024L)
+#define NR_MTHP		32
+/* KPF_COMPOUND_HEAD and KPF_COMPOUND_TAIL */
+#define KPF_HEAD	0x8000ULL
+#define KPF_TAIL	0x10000ULL
+
+/* Shared mappings are not aligned to what they could have. */
+static char *map_aligned(int fd, long offset, long size)
+{
+	char *mem = mmap(NULL, size + MTHP_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (mem == MAP_FAILED)
+		die("mmap");
+	mem += -(long)mem & (MTHP_SIZE - 1);
+	if (mmap(mem, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, offset) != mem)
+		die("mmap");
+	return mem;
+}
+
+/* Half of them are added when the file is preserved already. */
+static void make_mthp(int session)
+{
+	const long half = NR_MTHP / 2 * MTHP_SIZE;
+	long before = read_number(MTHP_DIR "stats/shmem_alloc");
+	int fd = new_memfd("mthp", NR_MTHP * MTHP_SIZE, 0);
+
+	/* They are for mappings, and not for write(). */
+	madvise(map_aligned(fd, 0, half), half, MADV_POPULATE_WRITE);
+	preserve(session, fd, 1);
+	madvise(map_aligned(fd, half, half), half, MADV_POPULATE_WRITE);
+	check(read_number(MTHP_DIR "stats/shmem_alloc") - before == NR_MTHP, "mthp",
+	      "there are folios of 64 KiB");
+	write_pages(fd, 8, 0, NR_MTHP * MTHP_SIZE / PAGE);
+}
+
+/* Of a page that is mapped. */
+static __u64 pfn_of(int pagemap, const char *mem)
+{
+	__u64 entry;
+
+	__atomic_load_n(mem, __ATOMIC_RELAXED);
+	if (pread(pagemap, &entry, 8, (long)mem / PAGE * 8) != 8)
+		die("pagemap");
+	return entry & ((1ULL << 55) - 1);
+}
+
+/* The first page of a folio of 64 KiB and all that follow. */
+static bool is_mthp(int pagemap, int kpageflags, const char *mem)
+{
+	__u64 pfn = pfn_of(pagemap, mem), flags[MTHP_SIZE / PAGE];
+	long i;
+
+	if (pread(kpageflags, flags, sizeof(flags), pfn * 8) != sizeof(flags) ||
+	    !(flags[0] & KPF_HEAD))
+		return false;
+
+	for (i = 1; i < MTHP_SIZE / PAGE; i++) {
+		if (!(flags[i] & KPF_TAIL) || pfn_of(pagemap, mem + i * PAGE) != pfn + i)
+			return false;
+	}
+
+	return true;
+}
+
+static void see_mthp(int session, const char *kind)
+{
+	int fd = luo_retrieve_fd(session, 1);
+	int pagemap = open("/proc/self/pagemap", O_RDONLY);
+	int kpageflags = open("/proc/kpageflags", O_RDONLY);
+	char *mem = map(fd, 0, NR_MTHP * MTHP_SIZE);
+	long i, whole = 0;
+
+	check(nr_good_pages(fd, 8, 0, NR_MTHP * MTHP_SIZE / PAGE) ==
+	      NR_MTHP * MTHP_SIZE / PAGE, kind, "content");
+	for (i = 0; i < NR_MTHP; i++)
+		whole += is_mthp(pagemap, kpageflags, mem + i * MTHP_SIZE);
+	check(whole == NR_MTHP, kind, "they are still whole");
+	close(kpageflags);
+	close(pagemap);
+}
+
+/* What is added in small pages, and made a huge one later. */
+static void make_collapsed(int session)
+{
+	long before = proc_kb("/proc/meminfo", "ShmemHugePages");
+	int fd = new_memfd("collapsed", 2 * HUGE_SIZE, 0);
+	char *mem;
+
+	preserve(session, fd, 1);
+	write_pages(fd, 9, 0, HUGE_SIZE / PAGE);
+	/* A mapping of all of the file is where there can be huge pages. */
+	mem = map(fd, 0, 2 * HUGE_SIZE);
+	if ((long)mem % HUGE_SIZE)
+		mem = mmap(mem + 4 * HUGE_SIZE - (long)mem % HUGE_SIZE, 2 * HUGE_SIZE,
+			   PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	check(madvise(mem, HUGE_SIZE, MADV_COLLAPSE) == 0, "collapsed", "a huge page is made");
+	check(proc_kb("/proc/meminfo", "ShmemHugePages") - before == HUGE_SIZE / 1024,
+	      "collapsed", "there is one");
+}
+
+static void see_collapsed(int session, const char *kind)
+{
+	long before = proc_kb("/proc/meminfo", "ShmemHugePages");
+	int fd = luo_retrieve_fd(session, 1);
+
+	check(nr_good_pages(fd, 9, 0, HUGE_SIZE / PAGE) == HUGE_SIZE / PAGE, kind, "content");
+	check(pages_of(fd) == HUGE_SIZE / PAGE, kind, "memory");
+	check(proc_kb("/proc/meminfo", "ShmemHugePages") - before == HUGE_SIZE / 1024, kind,
+	      "it is still whole");
 }
 
 /* What is in swap. There has to be some. */
@@ -121,16 +241,51 @@ static long pages_in_scratch(char *mem, long nr)
 {
 	int fd = open("/proc/self/pagemap", O_RDONLY);
 	long i, found = 0;
-	__u64 entry;
 
-	for (i = 0; i < nr; i++) {
-		__atomic_load_n(&mem[i * PAGE], __ATOMIC_RELAXED);
-		if (pread(fd, &entry, 8, ((long)mem / PAGE + i) * 8) != 8)
-			die("pagemap");
-		found += in_scratch((entry & ((1ULL << 55) - 1)) * PAGE);
-	}
+	for (i = 0; i < nr; i++)
+		found += in_scratch(pfn_of(fd, mem + i * PAGE) * PAGE);
 	close(fd);
 	return found;
+}
+
+/* What somebody else has pinned cannot be moved. */
+static void try_pinned(int session, int fd, char *mem)
+{
+	long before = read_number(PRESERVED), i;
+	struct iovec iov = { .iov_len = PAGE };
+	char page[PAGE];
+	int pipes[2];
+
+	for (i = 0; i < CMA_PAGES && !pages_in_scratch(mem + i * PAGE, 1); i++)
+		;
+	iov.iov_base = mem + i * PAGE;
+	if (pipe(pipes) || vmsplice(pipes[1], &iov, 1, 0) != PAGE)
+		die("vmsplice");
+	check(luo_preserve_fd(session, fd, 1) == -EBUSY, "cma", "what is pinned is refused");
+	check(read_number(PRESERVED) == before, "cma", "and nothing is preserved");
+	if (read(pipes[0], page, PAGE) != PAGE)
+		die("pipe");
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
+/* Even if the kernel wants to move all that it can. */
+static bool stay_in_place(char *mem, long nr)
+{
+	int pagemap = open("/proc/self/pagemap", O_RDONLY);
+	__u64 *pfns = malloc(nr * sizeof(*pfns));
+	bool same = true;
+	long i;
+
+	for (i = 0; i < nr; i++)
+		pfns[i] = pfn_of(pagemap, mem + i * PAGE);
+	if (write_number("/proc/sys/vm/compact_memory", 1))
+		die("compact_memory");
+	for (i = 0; i < nr; i++)
+		same &= pfns[i] == pfn_of(pagemap, mem + i * PAGE);
+	free(pfns);
+	close(pagemap);
+	return same;
 }
 
 static void make_cma(int session)
@@ -161,17 +316,26 @@ static void make_cma(int session)
 		mem = map(fd, 0, CMA_PAGES * PAGE);
 		nr = pages_in_scratch(mem, CMA_PAGES);
 	}
-	munmap(ballast, 2 * GIB);
 	check(nr >= 100, "cma", "some are in scratch");
+	try_pinned(session, fd, mem);
 	preserve(session, fd, 1);
 	check(pages_in_scratch(mem, CMA_PAGES) == 0, "cma", "they were moved");
+
+	/* Nor is any when it is added: it would have to be moved when time is short. */
+	if (ftruncate(fd, 2 * CMA_PAGES * PAGE))
+		die("ftruncate");
+	write_pages(fd, 6, CMA_PAGES, CMA_PAGES);
+	check(pages_in_scratch(map(fd, CMA_PAGES * PAGE, CMA_PAGES * PAGE), CMA_PAGES) == 0,
+	      "cma", "what is added is elsewhere");
+	munmap(ballast, 2 * GIB);
+	check(stay_in_place(mem, CMA_PAGES), "cma", "and stays there");
 }
 
 static void see_cma(int session, const char *kind)
 {
 	int fd = luo_retrieve_fd(session, 1);
 
-	check(nr_good_pages(fd, 6, 0, CMA_PAGES) == CMA_PAGES, kind, "content");
+	check(nr_good_pages(fd, 6, 0, 2 * CMA_PAGES) == 2 * CMA_PAGES, kind, "content");
 }
 
 /*
@@ -278,6 +442,11 @@ static void see_last(int session, const char *kind)
 	check(luo_is_test_file(luo_retrieve_fd(session, 1), "last", 1), kind, "content");
 }
 
+static int try_reboot(void)
+{
+	return reboot(RB_KEXEC) ? -errno : 0;
+}
+
 /*
  * Try to reboot, and have one allocation after the other fail in it. When that does no
  * harm, as when a tree tries again in another way, then the file that is frozen last
@@ -303,9 +472,9 @@ static void reboot_with_faults(void)
 		write_pages(fd, 7, 10 + (nr - 1) * ADDED_PAGES, ADDED_PAGES);
 		write_number(TEST_DIR "fail_freeze", 1);
 		fail_nth(faults, nr);
-		err = reboot(RB_KEXEC) ? errno : 0;
-		as_expected += err == EAGAIN || (err == ENOMEM && has_failed(faults));
-		nr_failed += err == ENOMEM;
+		err = try_reboot();
+		as_expected += err == -EAGAIN || (err == -ENOMEM && has_failed(faults));
+		nr_failed += err == -ENOMEM;
 		fail_nth(faults, 0);
 	}
 	write_number(TEST_DIR "fail_freeze", 0);
@@ -314,10 +483,90 @@ static void reboot_with_faults(void)
 	check(as_expected == NR_TRIES, "faults", "and for no other reason");
 }
 
+/* Try to reboot in the background. */
+static void *reboot_thread(void *result)
+{
+	*(int *)result = try_reboot();
+	return NULL;
+}
+
+/* It takes a while until a file that comes later fails. */
+static void try_frozen(void)
+{
+	int session = open_session(luo_create(device, "frozen"), "frozen");
+	int last = open_session(luo_create(device, "last"), "last");
+	int fd = new_memfd("frozen", 10 * PAGE, 0), result = 0, err = 0, tries;
+	pthread_t thread;
+
+	preserve(session, fd, 1);
+	preserve(last, luo_test_file("last", 1), 1);
+	write_number(TEST_DIR "fail_after_ms", 2000);
+	write_number(TEST_DIR "fail_freeze", 1);
+	pthread_create(&thread, NULL, reboot_thread, &result);
+	for (tries = 0; tries < 1500 && !err; tries++) {
+		usleep(1000);
+		err = ftruncate(fd, (11 + tries) * PAGE) ? errno : 0;
+	}
+	check(err == EBUSY, "frozen", "it does not grow");
+	check(fallocate(fd, 0, 0, PAGE) && errno == EBUSY, "frozen", "nor is it allocated");
+	check(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK) && errno == EBUSY, "frozen",
+	      "nor is it sealed");
+	pthread_join(thread, NULL);
+	check(result == -EAGAIN, "frozen", "the reboot fails");
+	check(ftruncate(fd, 2000 * PAGE) == 0 && fallocate(fd, 0, 0, PAGE) == 0 &&
+	      fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK) == 0, "frozen", "then all is allowed");
+	close(session);
+	close(last);
+}
+
+#define SOURCE_SIZE	(64 * MIB)
+
+/* Write a hole of another memfd, which takes long. */
+static void *write_thread(void *fds)
+{
+	int from = ((int *)fds)[0], to = ((int *)fds)[1];
+	char *mem = map(from, 0, SOURCE_SIZE);
+	long done = 0, nr = 0;
+
+	while (done < SOURCE_SIZE && nr >= 0) {
+		nr = pwrite(to, mem + done, SOURCE_SIZE - done, done);
+		done += nr;
+	}
+	return (void *)done;
+}
+
+/* A write() to one memfd waits for another, which is frozen first, to be unfrozen. */
+static void try_slow_write(void)
+{
+	int session = open_session(luo_create(device, "slow"), "slow");
+	int last = open_session(luo_create(device, "last"), "last");
+	int fds[2] = { new_memfd("from", SOURCE_SIZE, 0), new_memfd("to", SOURCE_SIZE, 0) };
+	pthread_t thread;
+	void *written;
+
+	preserve(session, fds[0], 1);
+	preserve(session, fds[1], 2);
+	/* In case it is not in time. */
+	preserve(last, luo_test_file("last", 1), 1);
+	write_number(TEST_DIR "fail_after_ms", 0);
+	write_number(TEST_DIR "fail_freeze", 1);
+	pthread_create(&thread, NULL, write_thread, fds);
+	while (!pages_of(fds[1]))
+		;
+	check(try_reboot() == -EBUSY, "slow write", "the reboot fails");
+	pthread_join(thread, &written);
+	write_number(TEST_DIR "fail_freeze", 0);
+	check((long)written == SOURCE_SIZE, "slow write", "the write does not");
+	close(session);
+	close(last);
+}
+
 const struct kind kinds[] = {
 	{ "added", NULL, see_added },
 	{ "last", NULL, see_last },
 	{ "thp", make_thp, see_thp },
+	{ "mthp", make_mthp, see_mthp },
+	{ "collapsed", make_collapsed, see_collapsed },
 	{ "swapped", make_swapped, see_swapped },
 	{ "cma", make_cma, see_cma },
 	{ "writers", make_writers, see_writers },
@@ -329,10 +578,15 @@ int main(int argc, char **argv)
 	if (run_kinds(argc, argv))
 		return failed;
 
-	if (argc != 2 || strcmp(argv[1], "reboot-with-faults"))
+	if (argc == 2 && !strcmp(argv[1], "reboot-with-faults")) {
+		reboot_with_faults();
+		keep_running();
+	} else if (argc == 2 && !strcmp(argv[1], "frozen")) {
+		try_frozen();
+		try_slow_write();
+	} else {
 		return usage();
+	}
 
-	reboot_with_faults();
-	keep_running();
 	return failed;
 }

@@ -48,17 +48,28 @@ stage1()
 	# Sessions can go, come, and grow again.
 	program luo_handover keep four 50
 	[ ! -e /sys/kernel/debug/kmemleak ] || no_leaks
+
+	# The end takes so long that it can be seen, and those who keep sessions die in it.
+	echo 5000 > $TEST/reboot_ms
+	program luo_handover end
 	boot_next
+}
+
+host_check()
+{
+	[ "$(grep -c 'khotest: ok the end: ' "$1")" = 3 ] ||
+		echo "not ok it was seen that nothing changes at the end"
 }
 
 stage2()
 {
 	local session
-	check "all sessions were taken over" log "luo: took over 4 sessions"
+	check "all sessions were taken over" log "luo: took over 5 sessions"
 	for session in one two three; do
 		program luo_handover again $session 100
 	done
 	program luo_handover again four 50
+	program luo_handover again end 1
 	nothing_unclaimed
 }
 

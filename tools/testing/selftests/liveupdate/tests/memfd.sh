@@ -9,6 +9,7 @@ APPEND="liveupdate=on brd.rd_size=65536 kho_scratch=100%"
 TIMEOUT=${KHO_TIMEOUT:-300}
 
 SHMEM=/sys/kernel/mm/transparent_hugepage/shmem_enabled
+MTHP=/sys/kernel/mm/transparent_hugepage/hugepages-64kB/shmem_enabled
 
 stage1()
 {
@@ -16,22 +17,27 @@ stage1()
 	program luo_memfd_mm keep swapped
 	check "and not any more" swapoff /dev/ram0
 	program luo_memfd_mm keep cma
-	program luo_memfd keep small sparse fallocated threads half unclaimed
+	program luo_memfd keep small sparse vast fallocated threads half unclaimed
 	echo force > $SHMEM
 	program luo_memfd_mm keep thp
 	echo never > $SHMEM
+	echo always > $MTHP
+	program luo_memfd_mm keep mthp
+	echo never > $MTHP
+	program luo_memfd_mm keep collapsed
 	program luo_memfd_mm keep writers
-	check "the last kinds" [ "$(wc -l < $LIST/outgoing)" = 10 ]
+	check "the last kinds" [ "$(wc -l < $LIST/outgoing)" = 13 ]
 	sleep 1
 	next_stage 2
 }
 
 stage2()
 {
-	check "all sessions were taken over" log "luo: took over 10 sessions"
-	echo force > $SHMEM
-	program luo_memfd after small sparse fallocated threads half
-	program luo_memfd_mm after thp swapped cma writers
+	check "all sessions were taken over" log "luo: took over 13 sessions"
+	# No file that is made now would have huge pages.
+	check_eq "huge pages are off" "never" "$(sed 's/.*\[\(.*\)\].*/\1/' $SHMEM)"
+	program luo_memfd after small sparse vast fallocated threads half
+	program luo_memfd_mm after thp mthp collapsed swapped cma writers
 	check_eq "one is left" 1 "$(cat $LIST/unclaimed)"
 	# 50 times 300 pages, one that describes them, two for their list, one for that;
 	# the list of files itself has been read.

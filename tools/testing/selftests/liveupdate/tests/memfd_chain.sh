@@ -9,6 +9,8 @@ TIMEOUT=${KHO_TIMEOUT:-300}
 stage1()
 {
 	local before pages
+	load_next 2
+	program luo_memfd_mm frozen
 	before=$(counter out/preserved_pages)
 	program luo_memfd keep threads
 	program luo_memfd_mm keep writers
@@ -64,6 +66,9 @@ switches()
 hand_on()
 {
 	check_eq "sessions that were not retrieved are gone" 1 "$(cat $LIST/unclaimed)"
+	# What the next kernel is told is how many live updates there were then.
+	check_eq "live updates are counted" $(($1 - 1)) \
+		"$(od -An -tu8 -j8 -N8 $KHO/out/sub_fdts/LUO | tr -d ' ')"
 	program luo_memfd again threads
 	next_stage "$1"
 }

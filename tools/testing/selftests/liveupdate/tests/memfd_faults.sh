@@ -4,6 +4,8 @@
 # has none. The kernel needs config.faults.
 
 STAGES=2
+# Some write all the time.
+MEM=3G
 APPEND="liveupdate=on"
 TIMEOUT=${KHO_TIMEOUT:-300}
 
@@ -20,6 +22,7 @@ stage1()
 	before=$(counter out/preserved_pages)
 	program luo_memfd_mm reboot-with-faults
 	check "nothing was lost by that" [ "$(counter out/preserved_pages)" -ge "$before" ]
+	no_leaks
 	boot_next
 }
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Objects that files of several sessions share.
 
-STAGES=3
+STAGES=4
 APPEND="liveupdate=on"
 TIMEOUT=${KHO_TIMEOUT:-300}
 
@@ -26,5 +26,14 @@ stage3()
 {
 	program luo_handover after unasked
 	nothing_unclaimed
+	check_eq "there were no errors" 0 "$(cat $SHARING/errors)"
+	program luo_handover keep-sharing failing 2
+	[ ! -e /sys/kernel/debug/kmemleak ] || no_leaks
+	next_stage 4
+}
+
+stage4()
+{
+	program luo_handover after failing
 	check_eq "there were no errors" 0 "$(cat $SHARING/errors)"
 }

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Sessions are damaged between two kernels, again and again and each time in another way:
+# the list of them, of the files of one, or of what files share.
+
+KINDS="none
+	flbs-nowhere flbs-odd flbs-free flbs-pages flbs-count flb-name flb-data
+	sessions-nowhere sessions-count sessions-loop
+	session-name session-twin session-files session-count
+	files-count files-loop file-token file-handler file-data"
+# shellcheck disable=SC2086 # words
+STAGES=$((1 + $(printf '%s\n' $KINDS | wc -l)))
+MEM=1536M
+APPEND="liveupdate=on"
+RAM_FILE=1
+TIMEOUT=$((${KHO_TIMEOUT:-60} + 20 * STAGES))
+
+missing()
+{
+	command -v python3 > /dev/null || echo "python3 not found"
+}
+
+host_action()
+{
+	python3 -B "${here:?}/../liveupdate/damage.py" "$@"
+}
+
+# kind_of STAGE: what was done to what STAGE takes over
+kind_of()
+{
+	# shellcheck disable=SC2086 # words
+	printf '%s\n' '' $KINDS | sed -n "${1}p"
+}
+
+damage_stage()
+{
+	local seen next
+	seen=$(kind_of "$1")
+	next=$(kind_of $(($1 + 1)))
+
+	[ -z "$seen" ] || see_damage "$seen"
+	[ -n "$next" ] || return
+	program luo_damage keep
+	check "there will be a pause" eval "echo $next > /sys/kernel/debug/kho_pause"
+	next_stage $(($1 + 1))
+}
+
+see_damage()
+{
+	check "handed over" [ -d "$KHO/in" ]
+	program luo_damage after "$1"
+	check_eq "$1: what is left is damaged" "$(wc -l < $LIST/incoming)" \
+		"$(grep -c ' damaged name victim$' $LIST/incoming)"
+	check_eq "$1: how often it is said" "$(nr_said "$1")" \
+		"$(dmesg | grep -cE 'luo: .*(damaged|cannot be retrieved|ignored)')"
+	[ "$1" != none ] || nothing_unclaimed
+}
+
+# What is in order but not known is not worth a message.
+nr_said()
+{
+	case $1 in
+	none | flb-name | file-handler | file-data) echo 0 ;;
+	*) echo 1 ;;
+	esac
+}
+
+[ -n "${here:-}" ] || eval "stage$(param khostage)() { damage_stage $(param khostage); }"
