@@ -40,7 +40,7 @@ fetch_lists() {
 	done
 	mv "$apt/found" "$apt/sources.list"
 	# All of them at once: each update has thrown away the lists of the others.
-	[ -s "$apt/sources.list" ] && private apt-get update
+	[ -s "$apt/sources.list" ] && private apt-get update --error-on=any
 }
 
 # Set mirror, and learn what it has.

@@ -15,6 +15,8 @@ service=$linux/tools/testing/selftests/liveupdate/systemd
 kernel=x86_64-nodeferred
 root=$build/systemd/root
 disk=$build/systemd/disk
+# debootstrap and mkfs.ext4 are there.
+PATH=$PATH:/usr/sbin:/sbin
 
 # The version, and the suite that has it; one that debootstrap can install.
 find_systemd() {
@@ -27,9 +29,22 @@ find_systemd() {
 		}' <<< "$1"
 }
 
-install_tree() {
+# bootstrap SUITE [OPTION]
+bootstrap() {
+	local suite=$1
+	shift
+	debootstrap "$@" --variant=minbase --include=systemd,systemd-sysv "$suite" "$root" \
+		"$mirror"
+}
+
+# install_tree takes what is there already.
+download_tree() {
 	rm -rf "$root" "$build/systemd/version"
-	debootstrap --variant=minbase --include=systemd,systemd-sysv "$1" "$root" "$mirror" &&
+	bootstrap "$1" --download-only
+}
+
+install_tree() {
+	bootstrap "$1" &&
 		rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/* &&
 		: > "$root/etc/machine-id" &&
 		echo "/dev/vda / ext4 rw 0 0" > "$root/etc/fstab" &&
@@ -38,7 +53,7 @@ install_tree() {
 
 # A new one each time: systemd writes to it.
 make_disk() {
-	cp "$build/liveupdate/luoctl" "$build/systemd/luo_fdstore" "$root/usr/bin/"
+	cp "$build/liveupdate/luoctl" "$build/liveupdate/luo_fdstore" "$root/usr/bin/"
 	cp "$build/$kernel/arch/x86/boot/bzImage" "$root/boot/"
 	cp "$service/luo-fdstore.sh" "$root/usr/bin/"
 	cp "$service/luo-fdstore.service" "$root/etc/systemd/system/"
@@ -46,25 +61,29 @@ make_disk() {
 	ln -sf ../luo-fdstore.service "$root/etc/systemd/system/multi-user.target.wants/"
 	rm -f "$disk"
 	truncate -s 2G "$disk"
-	PATH=$PATH:/usr/sbin:/sbin mkfs.ext4 -q -d "$root" "$disk"
+	mkfs.ext4 -q -d "$root" "$disk"
 }
 
 [ "$(id -u)" = 0 ] || unavailable "debootstrap needs root"
+command -v debootstrap > /dev/null || die "debootstrap not found, install debootstrap"
 learn_packages
 known=$(private apt-cache madison systemd)
 read -r version suite <<< "$(find_systemd "$known")"
 [ -n "$version" ] || unavailable "no systemd from $least on in any of: $suites"
 
 mkdir -p "$build/systemd"
-[ "$(cat "$build/systemd/version" 2> /dev/null)" = "$version" ] ||
+if [ "$(cat "$build/systemd/version" 2> /dev/null)" != "$version" ]; then
+	run systemd-download "Downloading systemd $version" download_tree "$suite" ||
+		unavailable "systemd $version cannot be downloaded," \
+			"see ${logs#"$top"/}/systemd-download.log"
 	run systemd-install "Installing systemd $version" install_tree "$suite" "$version" ||
-	unavailable "systemd $version cannot be installed, see ${logs#"$top"/}/systemd-install.log"
+		exit 1
+fi
 
 "$top/series/kernel.sh" $kernel nodeferred systemd
 run systemd-programs "Building the programs of live update" luo_programs
-gcc -Wall -O2 -static -o "$build/systemd/luo_fdstore" "$service/luo_fdstore.c"
 run systemd-disk "Making its disk" make_disk
 
 echo "systemd $version ($suite):"
 KHO_DISK=$disk "$linux/tools/testing/selftests/kho/vmtest.sh" -o "$logs/systemd" \
-	-k "$build/$kernel/arch/x86/boot/bzImage" -d ../liveupdate/tests systemd
+	-k "$build/$kernel/arch/x86/boot/bzImage" -d ../liveupdate/tests systemd || exit 1

@@ -3,11 +3,13 @@
 # that follows begins a chain of its own.
 
 STAGES=3
-APPEND="kho=off"
+APPEND="liveupdate=on kho=off"
 
 stage1()
 {
 	check "KHO is off" [ ! -d $KHO ]
+	check "so is live update" log 'luo: disabled: kexec handover is off'
+	check "it has no device" [ ! -e /dev/liveupdate ]
 	check_eq "no memory is CMA" 0 \
 		"$(awk '/^ *nr_free_cma/ { n += $2 } END { print n }' /proc/zoneinfo)"
 	check "nothing can be preserved" eval '! producer preserve 2>/dev/null'
@@ -25,6 +27,7 @@ stage2()
 stage3()
 {
 	check "KHO is on" [ -d $KHO ]
+	check "so is live update" [ -e /dev/liveupdate ]
 	check "there was no handover" [ ! -d $KHO/in ]
 	check "preserving works" producer preserve
 }

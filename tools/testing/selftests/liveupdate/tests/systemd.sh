@@ -1,6 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# systemd keeps the memfd of a service over "systemctl kexec". The disk KHO_DISK has it,
-# and luo-fdstore.service, which says what it finds; see series/systemd.sh.
+# systemd keeps the memfd of a service over "systemctl kexec". KHO_DISK names a disk with
+# ext4, not partitioned, and on it
+#
+#	/sbin/init, systemctl		systemd, from 261 on
+#	/etc/fstab			/dev/vda / ext4 rw 0 0
+#	/etc/systemd/system		../systemd/luo-fdstore.service, enabled
+#	/usr/bin			../systemd/luo-fdstore.sh, luo_fdstore, luoctl
+#	/boot/bzImage			the kernel under test, also built with config.systemd
+#
+# The service says what it finds.
 
 STAGES=2
 APPEND="liveupdate=on systemd.default_timeout_start_sec=300"
