@@ -113,7 +113,7 @@ def damage_memfds(ram, luo):
 
 
 def damage_lists(ram, luo, kind):
-    """The list of sessions, of the files of one, or of the objects that files share."""
+    """The list of sessions, of the files of one, of what files share, or all of them."""
     sessions, flbs = ram.u64(luo + 16), ram.u64(luo + 24)
     victim = next(at for at in entries(ram, sessions, SESSION)
                   if ram.get(at, 7) == b"victim\0")
@@ -122,6 +122,7 @@ def damage_lists(ram, luo, kind):
 
     ways = {
         "none": lambda: None,
+        "luo-version": lambda: ram.put(luo, b"luo-v6"),
         "flbs-nowhere": lambda: ram.put_u64(luo + 24, NOWHERE),
         "flbs-odd": lambda: ram.put_u64(luo + 24, flbs + 8),
         "flbs-free": lambda: ram.put_u64(luo + 24, LOW),

@@ -2,7 +2,7 @@
 # Sessions are damaged between two kernels, again and again and each time in another way:
 # the list of them, of the files of one, or of what files share.
 
-KINDS="none
+KINDS="none luo-version
 	flbs-nowhere flbs-odd flbs-free flbs-pages flbs-count flb-name flb-data
 	sessions-nowhere sessions-count sessions-loop
 	session-name session-twin session-files session-count
@@ -51,7 +51,7 @@ see_damage()
 	check_eq "$1: what is left is damaged" "$(wc -l < $LIST/incoming)" \
 		"$(grep -c ' damaged name victim$' $LIST/incoming)"
 	check_eq "$1: how often it is said" "$(nr_said "$1")" \
-		"$(dmesg | grep -cE 'luo: .*(damaged|cannot be retrieved|ignored)')"
+		"$(dmesg | grep -cE 'luo: .*(damaged|cannot be retrieved|ignored|understood)')"
 	[ "$1" != none ] || nothing_unclaimed
 }
 
