@@ -109,11 +109,6 @@ kernel x86_64-nokho nokho
 vmtest x86_64 "In QEMU" "${all[@]}"
 
 script programs "Building the programs of live update" luo_programs
-live_update=(-d ../liveupdate/tests)
-for program in luo_ioctl luo_damage luo_handover luo_memfd luo_memfd_damage luo_memfd_errors \
-	luo_memfd_mm luo_memfd_ioctl luoctl; do
-	live_update+=(-b "$build/liveupdate/$program")
-done
 vm_options=("${live_update[@]}")
 mapfile -t all < <(cd "$tests/../liveupdate/tests" && printf '%s\n' *.sh |
 	sed 's/\.sh$//' | grep -vE '^(memfd_faults|interop_memfd|module|systemd)$')
@@ -137,7 +132,7 @@ KHO_APPEND="page_poison=1" vmtest x86_64-debug "In QEMU, with a debug kernel" \
 vm_options=("${live_update[@]}")
 MEMFD_MEM=2G KHO_APPEND="page_poison=1" vmtest x86_64-debug \
 	"In QEMU, live update with a debug kernel" \
-	memfd_chain memfd_faults luoctl memfd memfd_dense ioctls sharing handover freeze damage
+	memfd_chain memfd_faults memfd ioctls sharing handover freeze damage
 
 before=$skipped
 script interop "Handing over to mainline and back" "$top/series/interop.sh"

@@ -5,6 +5,9 @@
 # shellcheck disable=SC2154 # from lib.sh
 tests=$linux/tools/testing/selftests/kho
 export CCACHE_DIR=$build/ccache CCACHE_MAXSIZE=2G
+# Without this a file that is compiled for the first time is preprocessed for nothing,
+# which takes a quarter longer.
+export CCACHE_DEPEND=1
 # Names of the machine and the user, and the date, would defeat ccache.
 export KBUILD_BUILD_USER=kho KBUILD_BUILD_HOST=lts
 export KBUILD_BUILD_TIMESTAMP="Sun Nov 17 22:15:08 UTC 2024"

@@ -19,7 +19,7 @@ sed -n 's/^    ok [0-9]* /  ok  /p' "$logs/demo.log"
 run demo-programs "Building luoctl" luo_programs
 run demo-luoctl "Handing memfds over with luoctl" \
 	"$linux/tools/testing/selftests/kho/vmtest.sh" -k "$kernel" -o "$out" \
-	-d ../liveupdate/tests -b "$build/liveupdate/luoctl" -b "$build/liveupdate/luo_handover" luoctl
+	"${live_update[@]}" luoctl
 echo
 echo "luoctl has said, in the first kernel and in the second:"
 sed -n 's/^    # \([0-9]* files, .*\)/  \1/p' "$logs/demo-luoctl.log"

@@ -87,6 +87,13 @@ run() {
 	echo "$what: $((SECONDS - start)) s"
 }
 
+# Options of vmtest.sh for the tests of live update, with what luo_programs builds.
+live_update=(-d ../liveupdate/tests)
+for program in luo_ioctl luo_damage luo_handover luo_memfd luo_memfd_damage luo_memfd_errors \
+	luo_memfd_mm luo_memfd_ioctl luoctl; do
+	live_update+=(-b "$build/liveupdate/$program")
+done
+
 # luo_programs: build the programs of live update, and those that try it, into
 # build/liveupdate. Guests have no libraries.
 luo_programs() {
