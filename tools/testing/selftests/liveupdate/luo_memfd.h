@@ -138,6 +138,17 @@ static inline long pages_of(int fd)
 	return fstat(fd, &st) ? -1 : st.st_blocks * 512 / PAGE;
 }
 
+/* Of a page that is mapped, from /proc/self/pagemap. */
+static inline __u64 pfn_of(int pagemap, const char *mem)
+{
+	__u64 entry;
+
+	__atomic_load_n(mem, __ATOMIC_RELAXED);
+	if (pread(pagemap, &entry, 8, (long)mem / PAGE * 8) != 8)
+		die("pagemap");
+	return entry & ((1ULL << 55) - 1);
+}
+
 /* "NAME: N kB" of a file in /proc, in kB. */
 static inline long proc_kb(const char *path, const char *name)
 {

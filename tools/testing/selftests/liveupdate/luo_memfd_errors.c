@@ -80,15 +80,34 @@ static int poison(int fd)
 	return madvise(mem + 7 * PAGE, PAGE, MADV_HWPOISON);
 }
 
+/* Poison a page of nobody else, and return it. */
+static __u64 poison_own(void)
+{
+	char *mem = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int pagemap = open("/proc/self/pagemap", O_RDONLY);
+	__u64 pfn;
+
+	if (mem == MAP_FAILED)
+		die("mmap");
+	*mem = 1;
+	pfn = pfn_of(pagemap, mem);
+	close(pagemap);
+	check(madvise(mem, PAGE, MADV_HWPOISON) == 0, "poison", "any page can be poisoned");
+	return pfn;
+}
+
 /* Poisoned memory must not be read, and the next kernel would not know. */
 static void see_poison(void)
 {
 	int before = new_memfd("poisoned", FILE_PAGES * PAGE, 0);
 	int later = new_memfd("poisoned later", FILE_PAGES * PAGE, 0);
 	int session = open_session(luo_create(device, "poisoned"), "poisoned");
+	__u64 own;
 	int err;
 
 	signal(SIGBUS, on_sigbus);
+	own = poison_own();
+	nr_signals = 0;
 	write_pages(before, 1, 0, FILE_PAGES);
 	check(poison(before) == 0, "poison", "a page can be poisoned");
 	check(luo_preserve_fd(session, before, 1) == -EHWPOISON, "poison",
@@ -96,6 +115,9 @@ static void see_poison(void)
 
 	write_pages(later, 2, 0, FILE_PAGES);
 	preserve(session, later, 2);
+	/* One that is not poisoned any more does not make up for one that is. */
+	check(write_number("/sys/kernel/debug/hwpoison/unpoison-pfn", own) == 0, "poison",
+	      "that can be taken back");
 	/* It fails, as the page is pinned, but it is known. */
 	poison(later);
 	check(nr_signals == 2, "poison", "who has the page mapped is told");

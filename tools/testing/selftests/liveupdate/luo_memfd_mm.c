@@ -96,17 +96,6 @@ static void make_mthp(int session)
 	write_pages(fd, 8, 0, NR_MTHP * MTHP_SIZE / PAGE);
 }
 
-/* Of a page that is mapped. */
-static __u64 pfn_of(int pagemap, const char *mem)
-{
-	__u64 entry;
-
-	__atomic_load_n(mem, __ATOMIC_RELAXED);
-	if (pread(pagemap, &entry, 8, (long)mem / PAGE * 8) != 8)
-		die("pagemap");
-	return entry & ((1ULL << 55) - 1);
-}
-
 /* The first page of a folio of 64 KiB and all that follow. */
 static bool is_mthp(int pagemap, int kpageflags, const char *mem)
 {
@@ -519,6 +508,50 @@ static void try_frozen(void)
 	close(last);
 }
 
+#define BUSY_PAGES	(64 * MIB / PAGE)
+#define NR_BUSY		4
+
+static int busy_fd;
+static bool busy_ends;
+
+static void *busy_thread(void *allocates)
+{
+	while (!__atomic_load_n(&busy_ends, __ATOMIC_RELAXED)) {
+		if (allocates)
+			fallocate(busy_fd, 0, 0, PAGE);
+		else
+			lseek(busy_fd, 0, SEEK_HOLE);
+	}
+	return NULL;
+}
+
+/* Those who do nothing but take its lock do not keep it from being frozen. */
+static void try_busy(void)
+{
+	int session = open_session(luo_create(device, "busy"), "busy");
+	int last = open_session(luo_create(device, "last"), "last");
+	pthread_t threads[NR_BUSY];
+	long i;
+
+	busy_fd = new_memfd("busy", BUSY_PAGES * PAGE, 0);
+	write_pages(busy_fd, 1, 0, BUSY_PAGES);
+	preserve(session, busy_fd, 1);
+	preserve(last, luo_test_file("last", 1), 1);
+	write_number(TEST_DIR "fail_after_ms", 0);
+	write_number(TEST_DIR "fail_freeze", 1);
+	for (i = 0; i < NR_BUSY; i++)
+		pthread_create(&threads[i], NULL, busy_thread, (void *)(i % 2));
+	usleep(100000);
+	check(try_reboot() == -EAGAIN, "busy", "it is frozen, and another file fails");
+	__atomic_store_n(&busy_ends, true, __ATOMIC_RELAXED);
+	for (i = 0; i < NR_BUSY; i++)
+		pthread_join(threads[i], NULL);
+	write_number(TEST_DIR "fail_freeze", 0);
+	close(session);
+	close(last);
+	close(busy_fd);
+}
+
 #define SOURCE_SIZE	(64 * MIB)
 
 /* Write a hole of another memfd, which takes long. */
@@ -583,6 +616,7 @@ int main(int argc, char **argv)
 		keep_running();
 	} else if (argc == 2 && !strcmp(argv[1], "frozen")) {
 		try_frozen();
+		try_busy();
 		try_slow_write();
 	} else {
 		return usage();
