@@ -8,6 +8,9 @@ export CCACHE_DIR=$build/ccache CCACHE_MAXSIZE=2G
 # Without this a file that is compiled for the first time is preprocessed for nothing,
 # which takes a quarter longer.
 export CCACHE_DEPEND=1
+# Nor does it matter where build/ is: an object in build/lint or in the clone of bisect.sh is
+# the one in build/x86_64 when source and options are the same.
+export CCACHE_BASEDIR=$build CCACHE_NOHASHDIR=1
 # Names of the machine and the user, and the date, would defeat ccache.
 export KBUILD_BUILD_USER=kho KBUILD_BUILD_HOST=lts
 export KBUILD_BUILD_TIMESTAMP="Sun Nov 17 22:15:08 UTC 2024"
