@@ -8,6 +8,8 @@
  *	reference.c	is it in order? Written without a look at the kernel code
  *	judge.c		does the kernel agree, and has it done what it should?
  *	target.c	what libFuzzer calls
+ *
+ * All but sender.c, damage.c and target.c is used by ../damage/, too.
  */
 #ifndef _KHO_FUZZ_H
 #define _KHO_FUZZ_H
@@ -18,7 +20,7 @@
 
 #include "../../../../kernel/liveupdate/kho_internal.h"
 
-/* Ends the program, as something that libFuzzer has found. */
+/* Ends the program, as something that has been found. */
 __printf(3, 4) __noreturn
 void fuzz_fail(const char *file, int line, const char *fmt, ...);
 
@@ -69,9 +71,12 @@ extern u8 mem_flags[MEM_PAGES];
 extern unsigned long mem_nr_lookups;	/* how often an address was followed */
 
 void mem_init(void);
+void mem_reset(phys_addr_t base, unsigned long end);
 void mem_begin(struct input *in);
+void mem_add_ram(unsigned long page, unsigned long end);
 void mem_reserve(unsigned long page, unsigned long nr_pages);
 void mem_note(void);
+void mem_expect_unmapped(void);
 void mem_expect_unchanged(void);
 
 /* Where things are in mem_begin()'s layout, if they are there. */
@@ -182,6 +187,9 @@ bool judge(const struct verdict *verdict);
 unsigned int shim_take_messages(void);
 extern const char *shim_last_message;
 extern bool shim_verbose;
+
+/* target.c, ../damage/replay.c: what the architecture does with a handover */
+void take_over(void);
 
 /* target.c */
 int LLVMFuzzerInitialize(int *argc, char ***argv);

@@ -139,10 +139,19 @@ void mem_reserve(unsigned long page, unsigned long nr_pages)
 	memblock_reserve(page_phys(page), PFN_PHYS(nr_pages));
 }
 
-static void add_ram(unsigned long page, unsigned long end)
+void mem_add_ram(unsigned long page, unsigned long end)
 {
 	set_flags(page, end - page, PAGE_RAM);
 	memblock_add(page_phys(page), PFN_PHYS(end - page));
+}
+
+/* No RAM yet: pages of it will be from @base on, and before page @end. */
+void mem_reset(phys_addr_t base, unsigned long end)
+{
+	memset(mem_flags, 0, sizeof(mem_flags));
+	fuzz_reset_memblock();
+	mem_base = base;
+	mem_end = end;
 }
 
 /*
@@ -162,16 +171,13 @@ void mem_begin(struct input *in)
 	unsigned long hole_end = MEM_HOLE + 1 + (choice >> 8);
 
 	madvise(arena, PFN_PHYS(MEM_PAGES), MADV_DONTNEED);
-	memset(mem_flags, 0, sizeof(mem_flags));
-	fuzz_reset_memblock();
+	mem_reset(bases[choice >> 1 & 3], sizes[choice >> 3 & 7]);
 
-	mem_base = bases[choice >> 1 & 3];
-	mem_end = sizes[choice >> 3 & 7];
 	if (choice & BIT(6)) {
-		add_ram(first, MEM_HOLE);
-		add_ram(hole_end, mem_end);
+		mem_add_ram(first, MEM_HOLE);
+		mem_add_ram(hole_end, mem_end);
 	} else {
-		add_ram(first, mem_end);
+		mem_add_ram(first, mem_end);
 	}
 
 	if (choice & BIT(7)) {
@@ -227,6 +233,13 @@ static void free_regions(struct memblock_type *type)
 	if (fuzz_memblock_grown(type))
 		memblock_phys_free(virt_to_phys(type->regions),
 				   PAGE_ALIGN(type->max * sizeof(*type->regions)));
+}
+
+void mem_expect_unmapped(void)
+{
+	if (mapped)
+		FAIL("what was mapped at %#llx still is",
+		     (unsigned long long)mapped_phys);
 }
 
 void mem_expect_unchanged(void)

@@ -20,8 +20,6 @@
 /* Memory that is left, so that a valid handover is never refused for want of it. */
 #define MAX_PRESERVED	(mem_end / 4)
 
-struct handover handover;
-
 /* Where the next node is looked for. */
 static unsigned long node_cursor;
 

@@ -35,6 +35,53 @@ void fuzz_fail(const char *file, int line, const char *fmt, ...)
 	abort();
 }
 
+/* One conversion of a format. The kernel has %pa, and 0x in front of 0, too. */
+static void print_value(const char *conversion, size_t len, va_list *args)
+{
+	char spec[16] = {};
+
+	EXPECT(len < sizeof(spec));
+	memcpy(spec, conversion, len);
+	if (!strncmp(spec, "%#", 2)) {
+		memmove(spec + 1, spec + 2, sizeof(spec) - 2);
+		fputs("0x", stdout);
+	}
+
+	switch (spec[strlen(spec) - 1]) {
+	case '%':
+		putchar('%');
+		break;
+	case 's':
+		printf(spec, va_arg(*args, const char *));
+		break;
+	case 'a':
+		EXPECT(!strcmp(spec, "%pa"));
+		printf("0x%016llx", (unsigned long long)*va_arg(*args, phys_addr_t *));
+		break;
+	default:
+		if (strpbrk(spec, "lz"))
+			printf(spec, va_arg(*args, unsigned long));
+		else
+			printf(spec, va_arg(*args, unsigned int));
+	}
+}
+
+static void print(const char *fmt, va_list *args)
+{
+	size_t len;
+
+	for (; *fmt; fmt += len) {
+		len = strcspn(fmt, "%");
+		fwrite(fmt, 1, len, stdout);
+		fmt += len;
+		if (!*fmt)
+			break;
+
+		len = strcspn(fmt + 1, "%acdisux") + 2;
+		print_value(fmt, len, args);
+	}
+}
+
 void shim_printk(const char *fmt, ...)
 {
 	va_list args;
@@ -48,7 +95,7 @@ void shim_printk(const char *fmt, ...)
 		return;
 
 	va_start(args, fmt);
-	vprintf(fmt, args);
+	print(fmt, &args);
 	va_end(args);
 }
 

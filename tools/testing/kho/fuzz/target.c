@@ -28,6 +28,13 @@ static void report(void)
 	}
 }
 
+void take_over(void)
+{
+	kho_populate(handover.fdt, handover.fdt_len, handover.scratch,
+		     handover.scratch_len);
+	kho_reserve_preserved();
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	int i;
