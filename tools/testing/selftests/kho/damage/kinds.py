@@ -8,6 +8,7 @@ handover. ADDR in it stands for the address that the damage returns.
 
 import os
 import random
+import re
 
 from handover import COMPATIBLE, MEMORY_MAP, PRODUCER
 
@@ -69,3 +70,27 @@ def kinds(group, expected, table, sealed=True):
                 lambda handover, args=args: function(handover, *args))
         return function
     return decorator
+
+
+def damage(handover, name):
+    """Damage it, and return the expectation. Prints what is left to chance."""
+    what = KINDS[name]
+    if what.group == "checksum" and not handover.checksum_was_at:
+        raise ValueError("the root FDT has no checksum")
+    print(f"note {name}: KHO_SEED={seed}")
+    named = what.damage(handover)
+    if what.sealed:
+        handover.seal()
+    if named is None:
+        return what.expected
+    return what.expected.replace("ADDR", f"0x0*{named:x}\\b")
+
+
+def judge(expected, refusals):
+    """Return whether refusals are as expected, and all of them in one line."""
+    said = "; ".join(refusals) or TAKEN
+    if expected == EITHER:
+        return len(refusals) <= 1, said
+    if expected == TAKEN:
+        return not refusals, said
+    return len(refusals) == 1 and re.search(expected, said) is not None, said

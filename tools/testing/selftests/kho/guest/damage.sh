@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Tests that damage a handover, for both sides. A test sets GROUP, and gets all
-# kinds of damage in that group, or those in KHO_KINDS: see damage/. Each is seen by a
-# kernel that refuses it and hands over in its turn: to the next kernel in good order
-# after each KHO_ROW kinds, else damaged in the next way.
+# kinds of damage in that group, or KINDS, of any groups. KHO_KINDS are tried instead:
+# see damage/. Each is seen by a kernel that refuses it and hands over in its turn: to
+# the next kernel in good order after each KHO_ROW kinds, else damaged in the next way.
 #
 # shellcheck disable=SC2034,SC2086 # for vmtest.sh; $KHO has no blanks
 
