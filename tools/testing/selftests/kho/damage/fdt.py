@@ -69,6 +69,8 @@ def page_of_0(handover):
     "size-short": (SIZE, 4, PRODUCER),
     "data-far": (DATA, struct.pack("<Q", 1 << 45), PRODUCER),
     "size-wraps": (SIZE, struct.pack("<Q", (1 << 64) - 1), PRODUCER),
+    "data-0": (DATA, bytes(8), PRODUCER),
+    "size-0": (SIZE, bytes(8), PRODUCER),
 })
 def set_prop(handover, name, value, child=None):
     """Of the root or a child. None: remove it. A number: give it that size."""
