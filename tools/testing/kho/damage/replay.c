@@ -46,7 +46,7 @@ static size_t ram_size;
 static void protect(unsigned long page, unsigned long end, int prot)
 {
 	if (mprotect(mem_virt(page), PFN_PHYS(end - page), prot))
-		FAIL("cannot protect memory");
+		FAIL("mprotect()");
 }
 
 /* Before all has been checked the kernel writes to nothing but scratch. */

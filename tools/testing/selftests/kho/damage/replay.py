@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """
 Try kinds of damage on the code of the kernel in a program of user space, which is
-tools/testing/kho/damage/replay.c.
+tools/testing/kho/damage/replay.c. There is no kind that only guests can try.
 """
 
 import contextlib
