@@ -18,6 +18,14 @@ def change_area(handover, function):
     handover.put_scratch(areas)
 
 
+@kind("scratch", "area-past-ram", AREA)
+def area_past_ram(handover):
+    """The last one: otherwise it overlaps another one, too."""
+    areas = handover.scratch()
+    areas[-1] = (areas[-1][0], 2**45)
+    handover.put_scratch(areas)
+
+
 @kind("scratch", "areas-overlap", AREA_1)
 def areas_overlap(handover):
     areas = handover.scratch()
@@ -88,6 +96,13 @@ def unaligned_array(handover):
 
 
 @kinds("scratch", ARRAY, {"array-size-0": 0, "array-size-odd": 24,
+                          "array-size-64k": 2**16 + 16,
                           "array-size-max": 2**64 - 16})
 def array_size(handover, size):
     handover.put_passed(scratch_size=size)
+
+
+@kind("scratch", "array-and-a-half", ARRAY)
+def array_and_a_half(handover):
+    """All areas, and half of one more."""
+    handover.put_passed(scratch_size=16 * len(handover.scratch()) + 8)
