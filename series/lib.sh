@@ -14,9 +14,10 @@ die() {
 	exit 1
 }
 
-# Git in build/linux, whoever runs this and however they have set up git.
+# Git in build/linux, whoever runs this and however they have set up git. All that it
+# writes can be made again: waiting for the disk, object by object, takes most of the time.
 klinux() {
-	GIT_DIR=$linux/.git GIT_WORK_TREE=$linux git -C "$linux" \
+	GIT_DIR=$linux/.git GIT_WORK_TREE=$linux git -C "$linux" -c core.fsync=none \
 		-c core.hooksPath=/dev/null -c commit.gpgSign=false \
 		-c core.autocrlf=false -c core.quotePath=false "$@"
 }
@@ -87,6 +88,17 @@ run() {
 	echo "$what: $((SECONDS - start)) s"
 }
 
+# image NAME: the kernel that kernel.sh has built under this name
+image() {
+	echo "$build/$1/arch/x86/boot/bzImage"
+}
+
+# parallel: options for a make that is to use all CPUs. One that check.mk runs shares
+# its jobs.
+parallel() {
+	[[ ${MAKEFLAGS:-} == *--jobserver* ]] || echo "-j$(nproc)"
+}
+
 # Options of vmtest.sh for the tests of live update, with what luo_programs builds.
 live_update=(-d ../liveupdate/tests)
 for program in luo_ioctl luo_damage luo_handover luo_memfd luo_memfd_damage luo_memfd_errors \
@@ -98,6 +110,8 @@ done
 # build/liveupdate. Guests have no libraries.
 luo_programs() {
 	mkdir -p "$build/liveupdate"
-	make -C "$linux/tools/testing/selftests/liveupdate" OUTPUT="$build/liveupdate" &&
-		make -C "$linux/tools/liveupdate" OUTPUT="$build/liveupdate" LDFLAGS=-static
+	# shellcheck disable=SC2046 # an option or none
+	make $(parallel) -C "$linux/tools/testing/selftests/liveupdate" OUTPUT="$build/liveupdate" &&
+		make $(parallel) -C "$linux/tools/liveupdate" OUTPUT="$build/liveupdate" \
+			LDFLAGS=-static
 }
