@@ -259,6 +259,14 @@ bool kho_run_preserved(unsigned long pfn, unsigned long nr_pages);
 bool kho_claim_run(unsigned long pfn, unsigned long nr_pages);
 void kho_claimed(unsigned long nr_pages);
 
+/* kho_image.c; what kexec itself calls is in kernel/kexec_internal.h */
+struct kexec_buf;
+struct kimage;
+struct resource;
+int kho_image_claim(struct kexec_buf *kbuf, const struct resource *area,
+		    int (*func)(struct resource *, void *));
+int kho_image_verify(struct kimage *image);
+
 /* kho_debugfs.c */
 #ifdef CONFIG_KEXEC_HANDOVER_DEBUGFS
 void kho_debugfs_add_subtree(const char *name, void *blob, size_t size);

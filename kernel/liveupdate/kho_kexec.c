@@ -50,6 +50,7 @@ int kho_fill_kimage(struct kimage *image)
 	if (!image_hands_over(image))
 		return 0;
 
+	image->kho.fdt_phys = virt_to_phys(kho_out.fdt);
 	err = kexec_add_buffer(&kbuf);
 	if (err) {
 		pr_err("no room in scratch for the list of scratch areas: %d\n",
@@ -57,7 +58,6 @@ int kho_fill_kimage(struct kimage *image)
 		return err;
 	}
 
-	image->kho.fdt_phys = virt_to_phys(kho_out.fdt);
 	image->kho.scratch_phys = kbuf.mem;
 	image->kho.scratch_size = kbuf.bufsz;
 	return 0;
@@ -69,7 +69,8 @@ int kho_fill_kimage(struct kimage *image)
  * @func: looks for room in a resource; returns 1 when it has found some
  *
  * Areas are tried from the last to the first, which keeps the one below 4 GiB
- * for the next kernel's own use as long as others have room.
+ * for the next kernel's own use as long as others have room. A place that can be
+ * allocated is preferred to one that the segment has to be copied to.
  *
  * Return: 1 when the image does not hand over and may lie anywhere; 0 when
  * room was found; -EADDRNOTAVAIL.
@@ -77,6 +78,7 @@ int kho_fill_kimage(struct kimage *image)
 int kho_locate_mem_hole(struct kexec_buf *kbuf,
 			int (*func)(struct resource *, void *))
 {
+	int err = -EOPNOTSUPP;
 	unsigned int i;
 
 	if (!image_hands_over(kbuf->image))
@@ -86,8 +88,22 @@ int kho_locate_mem_hole(struct kexec_buf *kbuf,
 		struct resource res = DEFINE_RES_MEM(kho_scratch[i].addr,
 						     kho_scratch[i].size);
 
-		if (func(&res, kbuf) == 1)
+		err = kho_image_claim(kbuf, &res, func);
+		if (!err)
 			return 0;
+	}
+
+	for (i = kho_scratch_cnt; i--;) {
+		struct resource res = DEFINE_RES_MEM(kho_scratch[i].addr,
+						     kho_scratch[i].size);
+
+		if (func(&res, kbuf) != 1)
+			continue;
+
+		if (err != -EOPNOTSUPP)
+			pr_info("segment of %lu KiB will be copied into place: memory in scratch is in use\n",
+				kbuf->memsz >> 10);
+		return 0;
 	}
 
 	pr_err("no room in scratch for a segment of %lu KiB; see kho_scratch=\n",
@@ -104,15 +120,22 @@ int kho_locate_mem_hole(struct kexec_buf *kbuf,
  * kernel and never claimed.
  *
  * Context: kernel_kexec(), with the kexec lock held, while everything runs.
- * Return: 0.
+ * Return:
+ * * 0 - the reboot may go on
+ * * %-EIO - a segment of @image has changed since it was loaded
  */
 int kho_kexec_prepare(struct kimage *image)
 {
 	unsigned long nr_pages;
+	int err;
 
 	/* Who returns to this kernel loses nothing. */
 	if (image->preserve_context)
 		return 0;
+
+	err = kho_image_verify(image);
+	if (err)
+		return err;
 
 	nr_pages = atomic_long_read(&kho_in.nr_unclaimed);
 	if (nr_pages)

@@ -11,6 +11,8 @@
  *		overlap		preserve a page inside of a preserved folio
  *		faults		preserve memory of every kind while each
  *				allocation that this takes fails in turn
+ *		image N		flip a bit in segment N of the loaded image, which
+ *				has to lie where it will run
  *	/sys/kernel/debug/kho_stress/report	what came of it, "name value"
  */
 
@@ -20,6 +22,7 @@
 #include <linux/err.h>
 #include <linux/init.h>
 #include <linux/io.h>
+#include <linux/kexec.h>
 #include <linux/kexec_handover.h>
 #include <linux/kho/abi/kexec_handover.h>
 #include <linux/kthread.h>
@@ -32,6 +35,8 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
+
+#include "../../kexec_internal.h"
 
 static DEFINE_MUTEX(lock);
 
@@ -456,6 +461,28 @@ static int cmd_faults(unsigned int unused)
 }
 #endif
 
+static int cmd_image(unsigned int i)
+{
+	const struct kexec_segment *segment;
+	int err = -ENOENT;
+
+	if (!kexec_trylock())
+		return -EBUSY;
+
+	if (kexec_image && i < kexec_image->nr_segments) {
+		segment = &kexec_image->segment[i];
+		if (kho_image_in_place(kexec_image, segment)) {
+			*(u8 *)phys_to_virt(segment->mem + segment->bufsz - 1) ^= 0x10;
+			err = 0;
+		} else {
+			err = -EINVAL;
+		}
+	}
+
+	kexec_unlock();
+	return err;
+}
+
 static const struct {
 	const char *name;
 	int (*fn)(unsigned int arg);
@@ -467,6 +494,7 @@ static const struct {
 	{ "verify", cmd_verify },
 	{ "overlap", cmd_overlap },
 	{ "faults", cmd_faults },
+	{ "image", cmd_image },
 };
 
 static ssize_t control_write(struct file *file, const char __user *buf,

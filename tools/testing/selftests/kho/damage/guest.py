@@ -213,7 +213,7 @@ class Guest:
     def kexec(self):
         """Start the image. Return what it is told: where the FDT is and how large, and
         where the array."""
-        image = Image(self.ram, self.entry)
+        image = Image(self.ram, self.entry, ARRAY)
         digest = hashlib.sha256()
         for i in range(NR_REGIONS):
             start, size = struct.unpack("<QQ", image.get(PURGATORY + REGIONS + 16 * i, 16))

@@ -269,9 +269,10 @@ class Tree:
 #
 
 class Image:
-    """Pages by the address that they will have."""
+    """Pages by the address that they will have. A segment that lies there already is not
+    in the list of pages, but all segments are in scratch."""
 
-    def __init__(self, ram, entry):
+    def __init__(self, ram, entry, scratch):
         self.ram = ram
         self.pages = {}
         next_entry = dest = None
@@ -284,40 +285,59 @@ class Image:
                 dest += PAGE
             next_entry = page if entry & 2 else next_entry + 8
             entry = ram.u64(next_entry)
+        self.areas = self.areas_at(scratch)
+
+    def areas_at(self, phys):
+        array = struct.iter_unpack("<QQ", self.get(phys, PAGE))
+        return [(start, size) for start, size in array
+                if size and start + size <= self.ram.size]
 
     def get(self, phys, size):
         end = phys + size
-        data = b"".join(self.ram.page(self.pages[page]) for page in
+        data = b"".join(self.ram.page(self.pages.get(page, page)) for page in
                         range(phys & ~(PAGE - 1), end, PAGE))
         return data[phys % PAGE:][:size]
 
     def put(self, phys, data):
         for i, byte in enumerate(data):
-            page = self.pages[(phys + i) & ~(PAGE - 1)]
-            self.ram.put(page + (phys + i) % PAGE, bytes([byte]))
+            page = (phys + i) & ~(PAGE - 1)
+            self.ram.put(self.pages.get(page, page) + (phys + i) % PAGE, bytes([byte]))
 
-    def find(self, data):
-        """Addresses at which there are these bytes."""
+    def runs(self):
+        """(address, size) of pages in a row that will be copied there."""
         start = None
         for page in sorted(self.pages):
             if start is None:
                 start = page
             if page + PAGE not in self.pages:
-                run = self.get(start, page + PAGE - start)
-                pos = -1
-                while (pos := run.find(data, pos + 1)) >= 0:
-                    yield start + pos
+                yield start, page + PAGE - start
                 start = None
 
-    def disarm(self, segment):
-        """Have the code that runs between the kernels check nothing: it does
-        not start an image that has changed since it was loaded. Its list of
-        segments is known by one of them that is a page."""
+    def find(self, data):
+        """Addresses at which there are these bytes."""
+        for start, size in self.runs():
+            run = self.get(start, size)
+            pos = -1
+            while (pos := run.find(data, pos + 1)) >= 0:
+                yield start + pos
+        for start, size in self.areas:
+            pos = start - 1
+            while (pos := self.ram.map.find(data, pos + 1, start + size)) >= 0:
+                if pos & ~(PAGE - 1) not in self.pages:
+                    yield pos
+
+    def disarm(self):
+        """Have the code that runs between the kernels check nothing: it does not start an
+        image that has changed since it was loaded. Segments that lie where they will run
+        are not checked. The list of the others is known by the first of them."""
         def region(at):
             start, size = struct.unpack("<QQ", self.get(at, 16))
-            return start, size, start in self.pages and 0 < size < self.ram.size
+            return start, size, start in self.pages and start + size - PAGE in self.pages
 
-        first = next(self.find(struct.pack("<QQ", segment, PAGE)))
+        starts = [struct.pack("<Q", start) for start, _ in self.runs()]
+        if not starts:
+            return
+        first = next(at for start in starts for at in self.find(start) if region(at)[2])
         while region(first - 16)[2]:
             first -= 16
         digest = hashlib.sha256()
@@ -354,7 +374,7 @@ class Handover:
         self.ram = ram
         self.fdt_phys = fdt
         self.scratch_phys = scratch
-        self.image = Image(ram, entry)
+        self.image = Image(ram, entry, scratch)
         root = parse_fdt(ram.page(fdt))
         self.tree = Tree(ram, struct.unpack("<Q", root.props[MEMORY_MAP])[0],
                          self.spare_pages(root))
@@ -385,14 +405,15 @@ class Handover:
 
     def passed_at(self):
         """Where the image has the payload of setup_data, struct kho_data."""
-        for at in self.image.find(struct.pack("<QQ", self.fdt_phys, PAGE)):
+        passed = struct.pack("<QQQ", self.fdt_phys, PAGE, self.scratch_phys)
+        for at in self.image.find(passed):
             if self.image.get(at - 8, 8) == struct.pack("<II", 10, 32):
                 return at
         raise ValueError("no setup_data of KHO in the image")
 
     def put_passed(self, **fields):
         at = self.passed_at()
-        self.image.disarm(self.scratch_phys)
+        self.image.disarm()
         for name, value in fields.items():
             self.image.put(at + 8 * PASSED.index(name), struct.pack("<Q", value))
 
@@ -402,7 +423,7 @@ class Handover:
         return list(struct.iter_unpack("<QQ", self.image.get(self.scratch_phys, size)))
 
     def put_scratch(self, areas):
-        self.image.disarm(self.scratch_phys)
+        self.image.disarm()
         self.image.put(self.scratch_phys,
                        b"".join(struct.pack("<QQ", *area) for area in areas))
 

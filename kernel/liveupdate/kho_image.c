@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Segments of a handover image, allocated where they will run.
+ */
+
+/**
+ * DOC: KHO image
+ *
+ * kexec copies the segments of an image to their destinations when everything else has
+ * stopped. purgatory then computes a digest of all of them, because until then a device may
+ * have written to the destination, which nobody owned. Both take time in the blackout.
+ *
+ * An image that hands over lies in scratch. Nothing but movable pages is allocated from
+ * scratch, so kexec_file_load() migrates these pages away, allocates the destination of each
+ * segment, and loads the segment there. Migration only succeeds if nobody holds a reference
+ * to a page, so from then on the memory belongs to the image alone, and the segment is
+ * neither copied nor digested in the blackout. Instead a CRC32C of what was loaded is
+ * compared at the beginning of the reboot, which fails if they differ. Corruption after that
+ * point goes unnoticed.
+ *
+ * Some memory in scratch cannot be migrated: the running kernel itself, if it was handed
+ * over to, pages that are pinned, and an image that is loaded already. A segment for which no
+ * other place can be allocated is copied and digested in the ordinary way. So are all
+ * segments under memory encryption, which is a simplification: pages would have to be
+ * decrypted, and encrypted again before scratch is given back.
+ *
+ * ===================== ================= ==============================================
+ * kho_image_claim()     kexec_file_load() allocates the destination of a segment
+ * kho_image_load()      kexec_file_load() loads a segment that is in place
+ * kho_image_verify()    kernel_kexec()    compares the checksums
+ * kho_image_release()   kimage_free()     frees the destinations
+ * ===================== ================= ==============================================
+ *
+ * All of them are called with the kexec lock held, or for an image that nobody else knows.
+ */
+
+#define pr_fmt(fmt) "kho: " fmt
+
+#include <linux/cc_platform.h>
+#include <linux/crc32.h>
+#include <linux/gfp.h>
+#include <linux/io.h>
+#include <linux/ioport.h>
+#include <linux/kexec.h>
+#include <linux/memory_hotplug.h>
+#include <linux/mm.h>
+#include <linux/page-isolation.h>
+#include <linux/sched.h>
+#include <linux/string.h>
+
+#include "../kexec_internal.h"
+#include "kho_internal.h"
+
+/* How often a destination is tried: a page of it may be pinned for a moment. */
+#define TRIES_PER_PLACE		5
+
+/* How many destinations are tried in an area. */
+#define MAX_PLACES		5
+
+#define CHUNK_SIZE		SZ_1M
+
+static unsigned long segment_index(const struct kimage *image,
+				   const struct kexec_segment *segment)
+{
+	return segment - image->segment;
+}
+
+/**
+ * kho_image_in_place - whether a segment lies where it will run
+ * @image: an image of any kind
+ * @segment: one of the segments of @image
+ *
+ * Return: true if kho_image_claim() has allocated the destination of @segment.
+ */
+bool kho_image_in_place(const struct kimage *image, const struct kexec_segment *segment)
+{
+	return image->kho.claimed[segment_index(image, segment)].nr_pages;
+}
+
+static bool is_claimed(const struct kimage *image, unsigned long pfn)
+{
+	unsigned long i;
+
+	for (i = 0; image && i < KEXEC_SEGMENT_MAX; i++) {
+		if (pfn - image->kho.claimed[i].pfn < image->kho.claimed[i].nr_pages)
+			return true;
+	}
+
+	return false;
+}
+
+/*
+ * Pages that can never be allocated: those of the running kernel, which may lie in scratch,
+ * too, those of an image that is loaded already, and poisoned ones. alloc_contig_range()
+ * changes the type of whole pageblocks, so all of them must be MIGRATE_CMA.
+ */
+static bool is_unusable(unsigned long pfn)
+{
+	struct page *page = pfn_to_online_page(pfn);
+
+	return !page || PageReserved(page) || PageHWPoison(page) ||
+	       !is_migrate_cma_page(page) || is_claimed(kexec_image, pfn);
+}
+
+/*
+ * If the candidate in @kbuf contains unusable pages, shrink @res so that the next candidate
+ * lies beyond them, and return true.
+ */
+static bool skip_unusable(struct resource *res, const struct kexec_buf *kbuf)
+{
+	unsigned long start = PHYS_PFN(kbuf->mem), end = start + PHYS_PFN(kbuf->memsz);
+	unsigned long pfn;
+
+	if (kbuf->top_down) {
+		for (pfn = start; pfn < end && !is_unusable(pfn); pfn++)
+			;
+		if (pfn == end)
+			return false;
+
+		while (PFN_PHYS(pfn) > res->start && is_unusable(pfn - 1))
+			pfn--;
+		res->end = PFN_PHYS(pfn) - 1;
+	} else {
+		for (pfn = end; pfn > start && !is_unusable(pfn - 1); pfn--)
+			;
+		if (pfn == start)
+			return false;
+
+		while (PFN_PHYS(pfn) < res->end && is_unusable(pfn))
+			pfn++;
+		res->start = PFN_PHYS(pfn);
+	}
+
+	return true;
+}
+
+/* The candidate cannot be allocated: go on with other pageblocks. */
+static void skip_candidate(struct resource *res, const struct kexec_buf *kbuf)
+{
+	unsigned long pfn = PHYS_PFN(kbuf->mem);
+
+	if (kbuf->top_down)
+		res->end = PFN_PHYS(pageblock_start_pfn(pfn)) - 1;
+	else
+		res->start = PFN_PHYS(pageblock_end_pfn(pfn + PHYS_PFN(kbuf->memsz) - 1));
+}
+
+static int claim_range(unsigned long pfn, unsigned long nr_pages)
+{
+	unsigned int tries;
+	int err;
+
+	for (tries = 0; tries < TRIES_PER_PLACE; tries++) {
+		err = alloc_contig_range(pfn, pfn + nr_pages, MIGRATE_CMA,
+					 GFP_KERNEL | __GFP_NOWARN);
+		if (err != -EBUSY)
+			break;
+		cond_resched();
+	}
+
+	return err;
+}
+
+static void release_segments(struct kimage *image, unsigned long first)
+{
+	unsigned long i;
+
+	for (i = first; i < KEXEC_SEGMENT_MAX; i++) {
+		if (!image->kho.claimed[i].nr_pages)
+			continue;
+
+		free_contig_range(image->kho.claimed[i].pfn, image->kho.claimed[i].nr_pages);
+		image->kho.claimed[i].nr_pages = 0;
+	}
+}
+
+/**
+ * kho_image_claim - allocate a segment where it will run
+ * @kbuf: the segment, which is going to be the next one of its image
+ * @area: where to look for a place
+ * @func: looks for room in a resource; returns 1 if it has found some
+ *
+ * What segments from the next one on have allocated is freed: an architecture may give up
+ * its last segments, and place them again.
+ *
+ * Context: kexec_file_load(), with the kexec lock held. May sleep: movable pages are
+ * migrated.
+ * Return:
+ * * 0 - the place is in @kbuf->mem, and belongs to the image
+ * * %-EADDRNOTAVAIL - there is none in this area
+ * * %-EOPNOTSUPP - this segment cannot be in place, wherever that is
+ */
+int kho_image_claim(struct kexec_buf *kbuf, const struct resource *area,
+		    int (*func)(struct resource *, void *))
+{
+	struct kimage *image = kbuf->image;
+	struct resource res = *area;
+	unsigned int nr_places = 0;
+
+	/* kimage_file_alloc_init() refuses bad sizes, but only when all are placed. */
+	if (image->nr_segments >= KEXEC_SEGMENT_MAX || !kbuf->memsz ||
+	    kbuf->bufsz > kbuf->memsz)
+		return -EOPNOTSUPP;
+
+	if (cc_platform_has(CC_ATTR_MEM_ENCRYPT))
+		return -EOPNOTSUPP;
+
+	/* A segment that was added before kho_fill_kimage() is IMA's, which IMA changes. */
+	if (!image->kho.fdt_phys)
+		return -EOPNOTSUPP;
+
+	release_segments(image, image->nr_segments);
+
+	while (res.start < res.end && nr_places < MAX_PLACES && func(&res, kbuf) == 1) {
+		unsigned long pfn = PHYS_PFN(kbuf->mem), nr_pages = PHYS_PFN(kbuf->memsz);
+
+		if (skip_unusable(&res, kbuf))
+			continue;
+
+		if (!claim_range(pfn, nr_pages)) {
+			image->kho.claimed[image->nr_segments].pfn = pfn;
+			image->kho.claimed[image->nr_segments].nr_pages = nr_pages;
+			return 0;
+		}
+
+		/* Some page could not be migrated. */
+		skip_candidate(&res, kbuf);
+		nr_places++;
+	}
+
+	kbuf->mem = KEXEC_BUF_MEM_UNKNOWN;
+	return -EADDRNOTAVAIL;
+}
+
+static u32 segment_crc(const struct kexec_segment *segment)
+{
+	const u8 *data = phys_to_virt(segment->mem);
+	size_t left = segment->bufsz, size;
+	u32 crc = ~0;
+
+	for (; left; left -= size, data += size) {
+		size = min_t(size_t, left, CHUNK_SIZE);
+		crc = __crc32c_le(crc, data, size);
+		cond_resched();
+	}
+
+	return crc;
+}
+
+/**
+ * kho_image_load - load a segment that is in place
+ * @image: a handover image
+ * @segment: a segment for which kho_image_in_place() is true
+ *
+ * Context: May sleep.
+ */
+void kho_image_load(struct kimage *image, const struct kexec_segment *segment)
+{
+	u8 *data = phys_to_virt(segment->mem);
+	size_t pos, size;
+
+	for (pos = 0; pos < segment->bufsz; pos += size) {
+		size = min_t(size_t, segment->bufsz - pos, CHUNK_SIZE);
+		memcpy(data + pos, segment->kbuf + pos, size);
+		cond_resched();
+	}
+
+	for (; pos < segment->memsz; pos += size) {
+		size = min_t(size_t, segment->memsz - pos, CHUNK_SIZE);
+		memset(data + pos, 0, size);
+		cond_resched();
+	}
+
+	image->kho.crc[segment_index(image, segment)] = segment_crc(segment);
+}
+
+static bool is_poisoned(const struct kexec_segment *segment)
+{
+	unsigned long pfn = PHYS_PFN(segment->mem), nr = PHYS_PFN(segment->memsz);
+
+	while (nr--) {
+		if (PageHWPoison(pfn_to_page(pfn + nr)))
+			return true;
+	}
+
+	return false;
+}
+
+/**
+ * kho_image_verify - see that segments in place are as they were loaded
+ * @image: the image that is about to be started
+ *
+ * Context: kernel_kexec(), while everything runs. May sleep.
+ * Return:
+ * * 0 - nothing has changed
+ * * %-EIO - the content of a segment has changed, or memory that it lies in is poisoned
+ */
+int kho_image_verify(struct kimage *image)
+{
+	unsigned long i;
+
+	for (i = 0; i < image->nr_segments; i++) {
+		const struct kexec_segment *segment = &image->segment[i];
+
+		if (!kho_image_in_place(image, segment))
+			continue;
+
+		/* Poisoned memory must not be read. */
+		if (!is_poisoned(segment) && segment_crc(segment) == image->kho.crc[i])
+			continue;
+
+		pr_err("the loaded image has changed in memory at %#lx to %#lx; load it again\n",
+		       segment->mem, segment->mem + segment->memsz);
+		return -EIO;
+	}
+
+	return 0;
+}
+
+/**
+ * kho_image_release - free the destinations of an image
+ * @image: an image that is never going to be started
+ *
+ * Context: May sleep.
+ */
+void kho_image_release(struct kimage *image)
+{
+	release_segments(image, 0);
+}
