@@ -485,7 +485,10 @@ TEST_F(luo, passed_on)
 	char name[64];
 	pid_t pid;
 
-	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, sockets));
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, sockets)) {
+		ASSERT_TRUE(errno == ENOSYS || errno == EAFNOSUPPORT);
+		SKIP(return, "the kernel has no sockets");
+	}
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid) {
