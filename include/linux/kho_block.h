@@ -9,8 +9,9 @@
 
 /**
  * struct kho_block_set - handle of a chain of blocks
- * @blocks: the pages of the blocks, in the order of the chain
- * @nr_blocks: how many they are
+ * @blocks: the pages of the blocks, in the order of the chain. Blocks at the end
+ *	    that have no entries yet are not in the chain
+ * @nr_blocks: number of blocks
  * @entry_size: size of an entry in bytes
  * @block_entries: number of entries that a block has room for
  * @restored: the chain was handed over to this kernel

@@ -171,8 +171,8 @@ static unsigned long blocks_for(const struct kho_block_set *set,
  * @set: the set; not one that was restored
  * @count: number of entries that it shall have room for in all
  *
- * The first block stays the first one, whose address is what the next kernel is
- * told. Room that there is already is not given up.
+ * The new blocks are preserved, and become part of the chain with their first
+ * entries. Room that there is already is not given up.
  *
  * Context: Process context, after fs_initcall; may sleep.
  * Return: 0; -EOPNOTSUPP when KHO is off; -EINVAL when @set was restored, or
@@ -181,7 +181,7 @@ static unsigned long blocks_for(const struct kho_block_set *set,
 int kho_block_set_grow(struct kho_block_set *set, unsigned long count)
 {
 	unsigned long had = set->nr_blocks, want;
-	struct kho_block *block, *last;
+	struct kho_block *block;
 
 	if (set->restored || !set->entry_size)
 		return -EINVAL;
@@ -192,9 +192,6 @@ int kho_block_set_grow(struct kho_block_set *set, unsigned long count)
 			goto err_undo;
 
 		append_block(set, block);
-		last = prev_block(set, block);
-		if (last)
-			last->next = virt_to_phys(block);
 	}
 
 	return 0;
@@ -212,7 +209,8 @@ EXPORT_SYMBOL_GPL(kho_block_set_grow);
  * @count: number of entries that it shall still have room for
  *
  * Frees blocks from the end on, but none that holds entries; see
- * kho_block_set_clear().
+ * kho_block_set_clear(). Call it when there is less to hand over than before: the
+ * next kernel cannot free blocks that never got an entry, as they are in no chain.
  *
  * Context: Process context; may sleep.
  */
@@ -245,8 +243,10 @@ void kho_block_set_clear(struct kho_block_set *set)
 {
 	struct page *page;
 
-	list_for_each_entry(page, &set->blocks, lru)
+	list_for_each_entry(page, &set->blocks, lru) {
+		page_block(page)->next = 0;
 		page_block(page)->count = 0;
+	}
 }
 EXPORT_SYMBOL_GPL(kho_block_set_clear);
 
@@ -269,17 +269,20 @@ void kho_block_set_destroy(struct kho_block_set *set)
 EXPORT_SYMBOL_GPL(kho_block_set_destroy);
 
 /**
- * kho_block_set_head_pa - what the next kernel has to know
+ * kho_block_set_head_pa - get the address that the next kernel has to know
  * @set: the set
  *
+ * Call it when all entries have been added. As long as there are none, there is no
+ * chain to hand over either, whatever room @set has.
+ *
  * Context: Any.
- * Return: the physical address of the first block; 0 when there is none.
+ * Return: the physical address of the first block; 0 if there are no entries.
  */
 u64 kho_block_set_head_pa(const struct kho_block_set *set)
 {
 	struct kho_block *block = first_block(set);
 
-	return block ? virt_to_phys(block) : 0;
+	return block && block->count ? virt_to_phys(block) : 0;
 }
 EXPORT_SYMBOL_GPL(kho_block_set_head_pa);
 
@@ -352,7 +355,8 @@ static bool chain_valid(const struct kho_block_set *set, u64 head_pa)
  *
  * The chain is not trusted: each block must be a folio of order 0 that was
  * preserved and not claimed since, none may come twice, and none may have more
- * entries than fit. What the entries say is up to the caller to check.
+ * entries than fit. A block without entries is accepted, although this kernel does
+ * not hand one over. What the entries say is up to the caller to check.
  *
  * Context: Process context; may sleep.
  * Return: 0; -EINVAL when the chain is damaged, was restored before, or @set
@@ -395,6 +399,15 @@ void kho_block_it_init(struct kho_block_it *it, struct kho_block_set *set)
 }
 EXPORT_SYMBOL_GPL(kho_block_it_init);
 
+/* A block gets its first entry; all blocks before it are full. */
+static void add_to_chain(const struct kho_block_set *set, struct kho_block *block)
+{
+	struct kho_block *prev = prev_block(set, block);
+
+	if (prev)
+		prev->next = virt_to_phys(block);
+}
+
 /**
  * kho_block_it_reserve_entry - add an entry
  * @it: the iterator; is behind the new entry afterwards
@@ -418,6 +431,8 @@ void *kho_block_it_reserve_entry(struct kho_block_it *it)
 
 	entry = block_entry(it->set, block, block->count);
 	memset(entry, 0, it->set->entry_size);
+	if (!block->count)
+		add_to_chain(it->set, block);
 	it->block = block;
 	it->index = ++block->count;
 	return entry;

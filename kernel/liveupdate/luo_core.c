@@ -103,6 +103,9 @@ void luo_gate_leave(void)
 	up_read(&gate);
 }
 
+/* In the subtree for the next kernel. */
+static struct luo_ser *outgoing;
+
 static int check_image(const struct kimage *image)
 {
 	unsigned long nr = luo_nr_preserved_files();
@@ -140,7 +143,7 @@ int liveupdate_reboot(void)
 	if (down_write_killable(&gate))
 		return -EINTR;
 
-	err = check_image(kexec_image) ?: luo_sessions_freeze();
+	err = check_image(kexec_image) ?: luo_sessions_freeze(&outgoing->sessions_pa);
 	if (!err)
 		luo_flbs_write();
 	gate_closed = !err;
@@ -177,7 +180,7 @@ static u64 __init take_over(void)
 	return copy.liveupdate_num;
 }
 
-/* What the next kernel finds if nobody ever makes a session: empty lists. */
+/* What the next kernel finds if no session is made: no list of them at all. */
 static int __init hand_over(u64 liveupdate_num)
 {
 	struct luo_ser *ser = kho_alloc_preserve(sizeof(*ser));
@@ -190,28 +193,24 @@ static int __init hand_over(u64 liveupdate_num)
 	if (err)
 		goto err_ser;
 
-	err = luo_sessions_init(&ser->sessions_pa);
-	if (err)
-		goto err_flbs;
-
+	luo_sessions_init();
 	strscpy(ser->compatible, LUO_KHO_COMPATIBLE);
 	ser->liveupdate_num = liveupdate_num;
 	err = kho_add_subtree(LUO_KHO_SUBTREE, ser, sizeof(*ser));
 	if (err)
-		goto err_sessions;
+		goto err_flbs;
 
 	err = luo_device_init();
 	if (err)
 		goto err_subtree;
 
-	/* This, and the two lists. */
-	kho_out.nr_own_pages += 3;
+	/* This, and the list of objects. */
+	kho_out.nr_own_pages += 2;
+	outgoing = ser;
 	return 0;
 
 err_subtree:
 	kho_remove_subtree(ser);
-err_sessions:
-	luo_sessions_exit();
 err_flbs:
 	luo_flbs_exit();
 err_ser:

@@ -181,26 +181,6 @@ void luo_files_init(struct luo_files *files)
 	kho_block_set_init(&files->blocks, sizeof(struct luo_file_ser));
 }
 
-/*
- * Always a block, even without files: there are readers that want the head of a
- * chain to be one.
- */
-static unsigned long room_for(unsigned long nr)
-{
-	return max(nr, 1UL);
-}
-
-/**
- * luo_files_begin - make room for the files of an outgoing session
- * @files: what luo_files_init() was called for
- *
- * Return: 0, -ENOMEM. luo_files_unpreserve() gives the room back.
- */
-int luo_files_begin(struct luo_files *files)
-{
-	return kho_block_set_grow(&files->blocks, room_for(0));
-}
-
 static void link_file(struct luo_files *files, struct luo_file *luo_file)
 {
 	list_add_tail(&luo_file->list, &files->list);
@@ -268,7 +248,7 @@ static int add_file(struct luo_files *files, struct file *file, u64 token)
 	return 0;
 
 err_shrink:
-	kho_block_set_shrink(&files->blocks, room_for(files->nr));
+	kho_block_set_shrink(&files->blocks, files->nr);
 err_free:
 	kfree(luo_file);
 	return err;

@@ -54,7 +54,8 @@ struct seq_file;
  * @nr: how many they are
  * @nr_retrieved: how many of them user space has had
  * @blocks: how they cross kernels. Of an outgoing session there is room for all of
- *	    them; of an incoming one this is what the previous kernel wrote
+ *	    them, and no more; of an incoming one this is what the previous kernel
+ *	    wrote
  */
 struct luo_files {
 	struct list_head list;
@@ -97,12 +98,11 @@ bool luo_gate_enter_or_closed(void);
 int luo_device_init(void);
 
 /* luo_session.c */
-int luo_sessions_init(u64 *sessions_pa);
-void luo_sessions_exit(void);
+void luo_sessions_init(void);
 void luo_sessions_take_over(u64 sessions_pa);
 struct file *luo_session_create(const u8 *name);
 struct file *luo_session_retrieve(const u8 *name);
-int luo_sessions_freeze(void);
+int luo_sessions_freeze(u64 *sessions_pa);
 void luo_sessions_show_outgoing(struct seq_file *m);
 void luo_sessions_show_incoming(struct seq_file *m);
 unsigned long luo_sessions_nr_unclaimed(void);
@@ -110,7 +110,6 @@ unsigned long luo_sessions_nr_unclaimed(void);
 /* luo_file.c */
 unsigned long luo_nr_preserved_files(void);
 void luo_files_init(struct luo_files *files);
-int luo_files_begin(struct luo_files *files);
 int luo_files_add(struct luo_files *files, int fd, u64 token);
 void luo_files_unpreserve(struct luo_files *files);
 int luo_files_freeze(struct luo_files *files);

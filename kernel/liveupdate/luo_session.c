@@ -29,7 +29,7 @@
  * @list: in the order in which they were created
  * @names: the same, by their names
  * @nr: how many they are
- * @blocks: outgoing: room for all of them
+ * @blocks: outgoing: room for all of them, and no more
  */
 struct luo_sessions {
 	struct mutex lock;	/* of the list */
@@ -109,15 +109,6 @@ static void unlink_session(struct luo_sessions *sessions,
 	sessions->nr--;
 }
 
-/*
- * Always a block, even without sessions: there are readers that want the head of
- * a chain to be one.
- */
-static unsigned long room_for(unsigned long nr)
-{
-	return max(nr, 1UL);
-}
-
 static int add_outgoing(struct luo_session *session)
 {
 	int err;
@@ -140,7 +131,7 @@ static void del_outgoing(struct luo_session *session)
 	guard(mutex)(&outgoing.lock);
 
 	unlink_session(&outgoing, session);
-	kho_block_set_shrink(&outgoing.blocks, room_for(outgoing.nr));
+	kho_block_set_shrink(&outgoing.blocks, outgoing.nr);
 }
 
 /* Nobody knows the session any more. */
@@ -335,13 +326,9 @@ static struct file *create(const u8 *name)
 	if (!session)
 		return ERR_PTR(-ENOMEM);
 
-	err = luo_files_begin(&session->files);
-	if (err)
-		goto err_free;
-
 	err = add_outgoing(session);
 	if (err)
-		goto err_files;
+		goto err_free;
 
 	/* From here on the session goes with its file. */
 	file = session_file(session);
@@ -350,8 +337,6 @@ static struct file *create(const u8 *name)
 
 	err = PTR_ERR(file);
 	del_outgoing(session);
-err_files:
-	luo_files_unpreserve(&session->files);
 err_free:
 	kfree(session);
 	return ERR_PTR(err);
@@ -438,6 +423,7 @@ static void write_sessions(void)
 
 /**
  * luo_sessions_freeze - have all outgoing sessions ready for the next kernel
+ * @sessions_pa: set to where the next kernel will find them; 0 if there are none
  *
  * First all files are frozen, which may fail, and then all is written down, which
  * cannot.
@@ -446,7 +432,7 @@ static void write_sessions(void)
  * Return: 0, or the -errno of the first file that cannot be frozen; then nothing
  * has changed.
  */
-int luo_sessions_freeze(void)
+int luo_sessions_freeze(u64 *sessions_pa)
 {
 	struct luo_session *session;
 	int err;
@@ -460,6 +446,7 @@ int luo_sessions_freeze(void)
 	}
 
 	write_sessions();
+	*sessions_pa = kho_block_set_head_pa(&outgoing.blocks);
 	return 0;
 }
 
@@ -535,27 +522,11 @@ unsigned long luo_sessions_nr_unclaimed(void)
 }
 
 /**
- * luo_sessions_init - make the list of outgoing sessions
- * @sessions_pa: set to where the next kernel will find it
- *
- * Return: 0, -ENOMEM.
+ * luo_sessions_init - begin without outgoing sessions
  */
-int __init luo_sessions_init(u64 *sessions_pa)
+void __init luo_sessions_init(void)
 {
-	int err;
-
 	kho_block_set_init(&outgoing.blocks, sizeof(struct luo_session_ser));
-	err = kho_block_set_grow(&outgoing.blocks, room_for(0));
-	*sessions_pa = kho_block_set_head_pa(&outgoing.blocks);
-	return err;
-}
-
-/**
- * luo_sessions_exit - take luo_sessions_init() back
- */
-void __init luo_sessions_exit(void)
-{
-	kho_block_set_destroy(&outgoing.blocks);
 }
 
 static void take_over(const struct luo_session_ser *ser)
@@ -591,7 +562,7 @@ static void take_over(const struct luo_session_ser *ser)
 
 /**
  * luo_sessions_take_over - learn which sessions were handed over
- * @sessions_pa: where the previous kernel says they are
+ * @sessions_pa: where the previous kernel says they are; 0 if there are none
  *
  * What is damaged is left out, and said.
  *

@@ -127,6 +127,7 @@ static void growing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kho_block_set_grow(&set, 1), 0);
 	KUNIT_EXPECT_EQ(test, nr_pages(test), 3);
 	KUNIT_EXPECT_EQ(test, kho_block_set_head_pa(&set), head_pa);
+	KUNIT_EXPECT_EQ(test, block_at(head_pa)->next, 0);
 	KUNIT_EXPECT_NOT_NULL(test, kho_block_it_reserve_entry(&it));
 	KUNIT_EXPECT_NOT_NULL(test, kho_block_it_reserve_entry(&it));
 	KUNIT_EXPECT_EQ(test, kho_block_set_nr_entries(&set), 3);
@@ -143,10 +144,70 @@ static void growing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, nr_pages(test), 2);
 	kho_block_set_shrink(&set, PER_BLOCK);
 	KUNIT_EXPECT_EQ(test, nr_pages(test), 1);
-	KUNIT_EXPECT_EQ(test, kho_block_set_head_pa(&set), head_pa);
 	kho_block_set_shrink(&set, 0);
 	KUNIT_EXPECT_EQ(test, nr_pages(test), 0);
 	kho_block_set_shrink(&set, 0);
+}
+
+/*
+ * See that the chain of a set has @nr blocks, and that each of them has at least one
+ * entry: Linux 7.3 refuses others.
+ */
+static void expect_chain(struct kunit *test, const struct kho_block_set *set,
+			 unsigned int nr)
+{
+	unsigned int found = 0;
+	u64 phys;
+
+	for (phys = kho_block_set_head_pa(set); phys; phys = block_at(phys)->next) {
+		KUNIT_ASSERT_TRUE(test, block_preserved(phys));
+		KUNIT_EXPECT_GT(test, block_at(phys)->count, 0);
+		found++;
+	}
+	KUNIT_EXPECT_EQ(test, found, nr);
+}
+
+/* Room that nothing is in is not handed over, however it came about. */
+static void no_empty_block(struct kunit *test)
+{
+	struct kho_block_set set;
+	struct kho_block_it it;
+	unsigned int i;
+
+	kho_block_set_init(&set, SIZE);
+	expect_chain(test, &set, 0);
+	KUNIT_EXPECT_EQ(test, kho_block_set_grow(&set, 3 * PER_BLOCK), 0);
+	KUNIT_EXPECT_EQ(test, nr_pages(test), 3);
+	expect_chain(test, &set, 0);
+
+	/* A block after the other, as they get their first entries. */
+	kho_block_it_init(&it, &set);
+	for (i = 0; i < 3 * PER_BLOCK; i++) {
+		KUNIT_ASSERT_NOT_NULL(test, kho_block_it_reserve_entry(&it));
+		expect_chain(test, &set, i / PER_BLOCK + 1);
+	}
+
+	/* Less than there was before: the rest of the chain is cut off, not emptied. */
+	kho_block_set_clear(&set);
+	expect_chain(test, &set, 0);
+	fill(test, &set, PER_BLOCK);
+	expect_chain(test, &set, 1);
+	expect_entries(test, &set, PER_BLOCK);
+	KUNIT_EXPECT_EQ(test, nr_pages(test), 3);
+	kho_block_set_shrink(&set, PER_BLOCK);
+	KUNIT_EXPECT_EQ(test, nr_pages(test), 1);
+	expect_chain(test, &set, 1);
+
+	/* And more again. */
+	kho_block_set_clear(&set);
+	fill(test, &set, PER_BLOCK + 1);
+	expect_chain(test, &set, 2);
+	expect_entries(test, &set, PER_BLOCK + 1);
+
+	kho_block_set_clear(&set);
+	kho_block_set_shrink(&set, 0);
+	KUNIT_EXPECT_EQ(test, nr_pages(test), 0);
+	expect_chain(test, &set, 0);
 }
 
 /* It makes all the room that was asked for, or none. */
@@ -275,6 +336,42 @@ static void handing_over(struct kunit *test)
 	expect_entries(test, &taken, 0);
 }
 
+/* Earlier kernels of this ABI hand blocks without entries over. */
+static void taking_empty_blocks(struct kunit *test)
+{
+	struct kho_block_set sent, taken;
+	struct kho_block *block[3];
+	u64 head_pa;
+
+	/* All of a list, if it has no entries. */
+	kho_block_set_init(&sent, SIZE);
+	fill(test, &sent, 1);
+	head_pa = kho_block_set_head_pa(&sent);
+	block_at(head_pa)->count = 0;
+	kho_block_set_init(&taken, SIZE);
+	KUNIT_EXPECT_EQ(test, kho_block_set_restore(&taken, head_pa), 0);
+	KUNIT_EXPECT_EQ(test, nr_pages(test), 0);
+	expect_entries(test, &taken, 0);
+	kho_block_set_destroy(&taken);
+
+	/* The first, and the last of three. */
+	kho_block_set_init(&sent, SIZE);
+	fill(test, &sent, 3 * PER_BLOCK);
+	head_pa = kho_block_set_head_pa(&sent);
+	block[0] = block_at(head_pa);
+	block[1] = block_at(block[0]->next);
+	block[2] = block_at(block[1]->next);
+	*(u32 *)block[1]->entries = 0;
+	block[0]->count = 0;
+	block[1]->count = 1;
+	block[2]->count = 0;
+	kho_block_set_init(&taken, SIZE);
+	KUNIT_EXPECT_EQ(test, kho_block_set_restore(&taken, head_pa), 0);
+	KUNIT_EXPECT_EQ(test, nr_pages(test), 0);
+	expect_entries(test, &taken, 1);
+	kho_block_set_destroy(&taken);
+}
+
 /* A chain is refused as long as *@word is @value, and nothing is claimed. */
 static void expect_refusal(struct kunit *test, u64 head_pa, u64 *word, u64 value)
 {
@@ -372,10 +469,12 @@ static void race(struct kunit *test)
 static struct kunit_case block_cases[] = {
 	KUNIT_CASE(format),
 	KUNIT_CASE(growing),
+	KUNIT_CASE(no_empty_block),
 	KUNIT_CASE(no_memory),
 	KUNIT_CASE(iterating),
 	KUNIT_CASE(bad_sizes),
 	KUNIT_CASE(handing_over),
+	KUNIT_CASE(taking_empty_blocks),
 	KUNIT_CASE(damage),
 	KUNIT_CASE(race),
 	{}

@@ -71,6 +71,15 @@ static void good_files(struct kunit *test)
 	expect_files(test, &ser, -EBADMSG);
 }
 
+/* A block without entries, as earlier kernels of this ABI hand it over. */
+static u64 empty_block(struct kunit *test)
+{
+	struct kho_block *block = kho_block_alloc();
+
+	KUNIT_ASSERT_FALSE(test, IS_ERR(block));
+	return virt_to_phys(block);
+}
+
 /* No list is like one without entries. */
 static void no_files(struct kunit *test)
 {
@@ -82,6 +91,24 @@ static void no_files(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, files.nr, 0);
 	ser.count = 1;
 	KUNIT_EXPECT_EQ(test, luo_files_read(&files, &ser), -EBADMSG);
+
+	ser = (struct luo_session_ser){ .files_pa = empty_block(test) };
+	KUNIT_EXPECT_EQ(test, luo_files_read(&files, &ser), 0);
+	KUNIT_EXPECT_EQ(test, files.nr, 0);
+	KUNIT_EXPECT_EQ(test, luo_files_finish(&files), 0);
+	KUNIT_EXPECT_EQ(test, files.blocks.nr_blocks, 0);
+}
+
+/* A session without files refers to no list of them. */
+static void writing_no_files(struct kunit *test)
+{
+	struct luo_session_ser ser = { .files_pa = 1, .count = 1 };
+	struct luo_files files;
+
+	luo_files_init(&files);
+	luo_files_write(&files, &ser);
+	KUNIT_EXPECT_EQ(test, ser.files_pa, 0);
+	KUNIT_EXPECT_EQ(test, ser.count, 0);
 }
 
 static void damaged_files(struct kunit *test)
@@ -143,6 +170,15 @@ static int retrieve(const char *name)
 	return 0;
 }
 
+static void no_sessions(struct kunit *test)
+{
+	unsigned long before = luo_sessions_nr_unclaimed();
+
+	luo_sessions_take_over(0);
+	luo_sessions_take_over(empty_block(test));
+	KUNIT_EXPECT_EQ(test, luo_sessions_nr_unclaimed(), before);
+}
+
 static void sessions(struct kunit *test)
 {
 	unsigned long before = luo_sessions_nr_unclaimed();
@@ -153,7 +189,7 @@ static void sessions(struct kunit *test)
 
 	memset(endless, 'x', sizeof(endless));
 	kho_block_set_init(&set, sizeof(struct luo_session_ser));
-	KUNIT_ASSERT_EQ(test, kho_block_set_grow(&set, 100), 0);
+	KUNIT_ASSERT_EQ(test, kho_block_set_grow(&set, 6), 0);
 	kho_block_it_init(&it, &set);
 	add_session(test, &it, "kunit first", 12);
 	add_session(test, &it, "", 1);
@@ -181,7 +217,9 @@ static void sessions(struct kunit *test)
 static struct kunit_case luo_cases[] = {
 	KUNIT_CASE(good_files),
 	KUNIT_CASE(no_files),
+	KUNIT_CASE(writing_no_files),
 	KUNIT_CASE(damaged_files),
+	KUNIT_CASE(no_sessions),
 	KUNIT_CASE(sessions),
 	{}
 };

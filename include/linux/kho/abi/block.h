@@ -20,16 +20,20 @@
  * of the Live Update Orchestrator takes, that is (4096 - 16) / 80 = 51::
  *
  *	offset	0	next	physical address of the next block, or 0
- *		8	count	number of entries in this block, at most 51
+ *		8	count	number of entries in this block, 1 to 51
  *		16	entry 0
  *		96	entry 1
  *		...
  *
  * The order of the entries is that of the blocks, and in a block that of their
- * addresses. A block may have room left, or no entries at all, wherever in the
- * chain it is. Whoever refers to the chain has the physical address of its first
- * block, and 0 means that there are no entries. Each block is preserved as an
- * order-0 folio.
+ * addresses. The chain is referred to by the physical address of its first block.
+ * Each block is preserved as an order-0 folio.
+ *
+ * A block may have room left, but has at least one entry: Linux 7.3 refuses a block
+ * without entries, and panics if it is in the list of sessions. A list without
+ * entries is no chain at all, and its address is 0. A reader should nevertheless
+ * accept blocks without entries, wherever in the chain: the first kernels of this
+ * ABI handed an empty list over as one such block.
  */
 
 /**

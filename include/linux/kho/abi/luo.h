@@ -34,8 +34,8 @@
  * struct luo_ser - what the subtree holds
  * @compatible: %LUO_KHO_COMPATIBLE
  * @liveupdate_num: number of live updates in this chain; 1 after the first one
- * @sessions_pa: first block of the chain of sessions
- * @flbs_pa: the FLBs
+ * @sessions_pa: first block of the chain of sessions; 0 if there are no sessions
+ * @flbs_pa: the FLBs; may be 0 if there are none
  */
 struct luo_ser {
 	char compatible[8];
@@ -47,7 +47,7 @@ struct luo_ser {
 /**
  * struct luo_session_ser - a session
  * @name: its name, with a NUL at its end
- * @files_pa: first block of the chain of its files
+ * @files_pa: first block of the chain of its files; 0 if there are no files
  * @count: number of its files
  */
 struct luo_session_ser {
