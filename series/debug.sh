@@ -12,7 +12,7 @@ tests=$linux/tools/testing/selftests/kho
 run debug-programs "Building the programs of live update" luo_programs
 
 mapfile -t all < <(cd "$tests/../liveupdate/tests" && printf '%s\n' *.sh |
-	sed 's/\.sh$//' | grep -vE '^(interop_memfd|module|systemd)$')
+	sed 's/\.sh$//' | grep -vE '^(interop_.*|module|systemd)$')
 MEMFD_MEM=2G KHO_TIMEOUT=900 KHO_APPEND="page_poison=1" "$tests/vmtest.sh" -j "$(nproc)" \
 	-k "$build/x86_64-debug/arch/x86/boot/bzImage" -o "$logs/debug" \
 	"${live_update[@]}" "${all[@]}"

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """
-Damage sessions in the RAM of a guest that pauses before its kexec.
+Damage sessions in the RAM of a guest that pauses before its kexec, or look at them.
 
-python3 damage.py RAM FDT SCRATCH LIST WHAT     as kho_pause.c prints it
+python3 damage.py RAM FDT SCRATCH LIST WHAT...  as kho_pause.c prints it
 
 WHAT is one of the kinds in luo_damage.c, or "memfds": each memfd of a session in the
-way that its token says, see luo_memfd_damage.c.
+way that its token says, see luo_memfd_damage.c. With "lists SESSIONS FILES" nothing is
+damaged, but the lists must be of that many sessions and files in all, and each must be
+as Linux 7.3 takes it.
 
 The formats are those of include/linux/kho/abi/luo.h, block.h and memfd.h.
 """
@@ -30,13 +32,19 @@ FIELDS = {
 }
 
 
-def entries(ram, block, size):
-    """Addresses of the entries of a chain of blocks."""
+def blocks(ram, block):
+    """Address and number of entries of each block of a chain."""
     while block:
         following, count = struct.unpack("<QQ", ram.get(block, 16))
+        yield block, count
+        block = following
+
+
+def entries(ram, first, size):
+    """Addresses of the entries of a chain of blocks."""
+    for block, count in blocks(ram, first):
         for i in range(count):
             yield block + 16 + i * size
-        block = following
 
 
 class Memfd:
@@ -147,12 +155,30 @@ def damage_lists(ram, luo, kind):
     print(f"ok the host has done {kind}")
 
 
-def main(path, fdt, _scratch, _list, what):
+def see_lists(ram, luo, nr_sessions, nr_files):
+    """A list without entries is no block at all."""
+    sessions = list(entries(ram, ram.u64(luo + 16), SESSION))
+    heads = [ram.u64(luo + 16)] + [ram.u64(at + 64) for at in sessions]
+    files = [at for head in heads[1:] for at in entries(ram, head, FILE)]
+    counts = [count for head in heads for _, count in blocks(ram, head)]
+    said = sum(ram.u64(at + 72) for at in sessions)
+
+    def check(good, what):
+        print(f"{'ok' if good else 'not ok'} handed over: {what}")
+
+    check(len(sessions) == int(nr_sessions), f"{len(sessions)} sessions of {nr_sessions}")
+    check(len(files) == said == int(nr_files), f"{len(files)} files of {nr_files}")
+    check(0 not in counts, f"{counts.count(0)} of {len(counts)} blocks without entries")
+
+
+def main(path, fdt, _scratch, _list, what, *args):
     ram = Ram(path)
     root = parse_fdt(ram.page(int(fdt, 16)))
     luo = struct.unpack("<Q", root.child("LUO").props[DATA])[0]
     if what == "memfds":
         damage_memfds(ram, luo)
+    elif what == "lists":
+        see_lists(ram, luo, *args)
     else:
         damage_lists(ram, luo, what)
 

@@ -5,6 +5,11 @@
  *
  * A kernel may fill holes when a file is preserved, as mainline does: only the kind
  * "vast" is about holes that stay holes.
+ *
+ * Besides "keep" and "after" there are
+ *
+ *	close KIND...	make sessions of these kinds, and close them all
+ *	absent KIND...	after the kexec: see that there are no such sessions
  */
 #define _GNU_SOURCE
 #include "luo_memfd.h"
@@ -139,14 +144,106 @@ static void see_vast(int session, const char *kind)
 	check(pages_of(fd) == NR_FAR, kind, "holes are holes");
 }
 
+static void make_nothing(int session)
+{
+}
+
+static void see_nothing(int session, const char *kind)
+{
+	check(luo_retrieve_fd(session, 0) == -ENOENT, kind, "has no files");
+}
+
+/*
+ * More sessions than fit into one page of the list, and so many less of them before the
+ * kexec that one page is not needed any more. Every second session has no files.
+ */
+#define NR_CROWD	110
+#define NR_LEAVE	30
+#define NR_STAY		(NR_CROWD - NR_LEAVE)
+
+static const char *crowd_name(int i)
+{
+	static char name[16];
+
+	sprintf(name, "crowd %d", i);
+	return name;
+}
+
+static void make_crowd(int session)
+{
+	int leave[NR_LEAVE], i, fd;
+
+	for (i = 0; i < NR_CROWD; i++) {
+		session = open_session(luo_create(device, crowd_name(i)), "crowd");
+		if (i < NR_LEAVE)
+			leave[i] = session;
+		if (i % 2)
+			continue;
+		fd = new_memfd("crowd", PAGE, 0);
+		write_pages(fd, i, 0, 1);
+		preserve(session, fd, i);
+		close(fd);
+	}
+	for (i = 0; i < NR_LEAVE; i++)
+		close(leave[i]);
+}
+
+static void see_crowd(int session, const char *kind)
+{
+	int i, fd, gone = 0, stayed = 0;
+
+	for (i = 0; i < NR_CROWD; i++) {
+		session = luo_retrieve(device, crowd_name(i));
+		if (session < 0) {
+			gone += i < NR_LEAVE && session == -ENOENT;
+			continue;
+		}
+		fd = luo_retrieve_fd(session, i);
+		stayed += i >= NR_LEAVE && luo_finish(session) == 0 &&
+			  (i % 2 ? fd == -ENOENT : nr_good_pages(fd, i, 0, 1) == 1);
+		close(fd);
+		close(session);
+	}
+	check(gone == NR_LEAVE, kind, "those that were closed are gone");
+	check(stayed == NR_STAY, kind, "all others are there, with what they had");
+}
+
 const struct kind kinds[] = {
 	{ "each", make_each, see_each },
 	{ "many", make_many, see_many },
 	{ "vast", make_vast, see_vast },
+	{ "nothing", make_nothing, see_nothing },
+	{ "crowd", make_crowd, see_crowd },
 	{}
 };
 
+/* The sessions are closed, including those that a kind makes besides its own. */
+static void close_sessions(char **names)
+{
+	for (; *names; names++)
+		find_kind(*names)->make(open_session(luo_create(device, *names), *names));
+	printf("ok sessions are made\n");
+}
+
+static void see_absent(char **names)
+{
+	for (; *names; names++) {
+		find_kind(*names);
+		check(luo_retrieve(device, *names) == -ENOENT, *names, "is not there");
+	}
+}
+
 int main(int argc, char **argv)
 {
-	return run_kinds(argc, argv) ? failed : usage();
+	if (run_kinds(argc, argv))
+		return failed;
+
+	if (argc > 2 && !strcmp(argv[1], "close"))
+		close_sessions(argv + 2);
+	else if (argc > 2 && !strcmp(argv[1], "absent"))
+		see_absent(argv + 2);
+	else
+		return usage();
+
+	return failed;
 }

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# Memfds in sessions go from this kernel to mainline, back, and once more.
+# Memfds in sessions, and sessions without files, go from this kernel to mainline, back,
+# and once more.
 
 STAGES=4
 APPEND="liveupdate=on"
@@ -12,7 +13,7 @@ missing()
 stage1()
 {
 	# Mainline would fill the holes: it can take such a file, but not hand it on.
-	program luo_memfd_interop keep each many vast
+	program luo_memfd_interop keep nothing each many vast crowd
 	EXTRA="khorelease=$(uname -r)"
 	next_stage 2 mainline
 }
@@ -20,22 +21,22 @@ stage1()
 stage2()
 {
 	check "this is another kernel" [ "$(uname -r)" != "$(param khorelease)" ]
-	program luo_memfd_interop after each many vast
-	program luo_memfd_interop keep many each
+	program luo_memfd_interop after nothing each many vast crowd
+	program luo_memfd_interop keep crowd many each nothing
 	next_stage 3 bzImage
 }
 
 stage3()
 {
 	check_eq "this is the first kernel again" "$(param khorelease)" "$(uname -r)"
-	program luo_memfd_interop after each many
+	program luo_memfd_interop after crowd each many nothing
 	nothing_unclaimed
-	program luo_memfd_interop keep each many
+	program luo_memfd_interop keep crowd nothing each many
 	next_stage 4 mainline
 }
 
 stage4()
 {
 	check "this is the other kernel again" [ "$(uname -r)" != "$(param khorelease)" ]
-	program luo_memfd_interop after many each
+	program luo_memfd_interop after many each crowd nothing
 }
