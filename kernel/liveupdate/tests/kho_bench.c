@@ -40,6 +40,7 @@
 #include <linux/timex.h>
 #include <linux/uaccess.h>
 #include <linux/vmstat.h>
+#include <linux/workqueue.h>
 
 #define SUBTREE		"kho-bench"
 #define MAGIC		0x68636e65626f686bULL
@@ -155,14 +156,22 @@ static __always_inline int walk_items(const struct record *record,
 	return 0;
 }
 
-/* All that is free, in the lists of the CPUs and soon, too. */
+static void drain_this_cpu(struct work_struct *unused)
+{
+	drain_local_pages(NULL);
+}
+
+/*
+ * All that is free, in the lists of the CPUs and soon, too. Linux 7.3 keeps
+ * drain_all_pages() inside of mm/.
+ */
 static unsigned long count_free_pages(void)
 {
 	unsigned long nr = 0;
 	struct zone *zone;
 
 	rcu_barrier();
-	drain_all_pages(NULL);
+	schedule_on_each_cpu(drain_this_cpu);
 	for_each_populated_zone(zone)
 		nr += zone_page_state_snapshot(zone, NR_FREE_PAGES);
 
