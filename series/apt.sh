@@ -3,8 +3,6 @@
 # Packages from other suites of the mirror of Debian that apt is configured for; what is
 # configured does not change. Sourced after lib.sh.
 
-# Oldest first.
-suites="stable-backports testing sid"
 apt=${build:?}/apt
 mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial"
 
@@ -30,23 +28,53 @@ mirrors() {
 	apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' "$@" | grep -v security
 }
 
-# Not every mirror has every suite.
-fetch_lists() {
-	local suite
-	: > "$apt/found"
-	for suite in $suites; do
-		echo "deb $mirror $suite main" > "$apt/sources.list"
-		! private apt-get update --error-on=any || cat "$apt/sources.list" >> "$apt/found"
-	done
-	mv "$apt/found" "$apt/sources.list"
-	# All of them at once: each update has thrown away the lists of the others.
-	[ -s "$apt/sources.list" ] && private apt-get update --error-on=any
+# codename RELEASE: what the mirror calls stable or testing now
+codename() {
+	rm -f "$apt/Release"
+	! private /usr/lib/apt/apt-helper download-file "${mirror%/}/dists/$1/Release" \
+		"$apt/Release" >&2 || sed -n 's/^Codename: //p' "$apt/Release"
 }
 
-# Set mirror, and learn what it has.
+# The suites to look in. On some mirrors stable-backports is weeks behind the suite that
+# has the name of the release, which it should be an alias of.
+all_suites() {
+	local release name
+	for release in stable testing; do
+		name=$(codename $release)
+		[ -z "$name" ] || echo "$name-backports"
+	done
+	printf '%s\n' stable-backports testing sid experimental
+}
+
+learnt_lately() {
+	grep -qxF "$mirror" "$apt/learnt" 2> /dev/null && [ -n "$(find "$apt/learnt" -mmin -60)" ]
+}
+
+# Not every mirror has every suite.
+fetch_lists() {
+	local suite found=
+
+	# Several scripts may want to do this at the same time.
+	exec 9> "$apt/lock"
+	flock 9
+	! learnt_lately || return 0
+	rm -f "$apt/learnt"
+	all_suites > "$apt/suites"
+	while read -r suite; do
+		echo "deb $mirror $suite main" > "$apt/sources.list"
+		! private apt-get update --error-on=any || found+="deb $mirror $suite main"$'\n'
+	done < "$apt/suites"
+	# All of them at once: each update has thrown away the lists of the others.
+	echo -n "$found" > "$apt/sources.list"
+	[ -n "$found" ] && private apt-get update --error-on=any && echo "$mirror" > "$apt/learnt"
+}
+
+# Set mirror, and learn what it has; not again within an hour.
 learn_packages() {
 	mirror=$({ mirrors 'Origin: Debian' 'Label: Debian'; mirrors; } | head -n 1)
 	[ -n "$mirror" ] || unavailable "apt has no mirror of Debian configured"
-	run apt-lists "Looking what Debian has" fetch_lists ||
-		unavailable "the mirror cannot be reached, or has none of: $suites"
+	learnt_lately || run apt-lists "Looking what Debian has" fetch_lists ||
+		unavailable "the mirror cannot be reached, or has none of:" \
+			"$(paste -sd ' ' "$apt/suites")"
+	suites=$(awk '{ print $3 }' "$apt/sources.list" | paste -sd ' ')
 }

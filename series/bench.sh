@@ -14,7 +14,8 @@
 #	BENCH_REGIONS	list of the sizes of reserve_mem regions, in GiB
 #	BENCH_ITEMS	number of items that operations are measured with
 #	BENCH_LIMIT	seconds that all of it may take; one measurement, a third
-#	BENCH_KERNEL	directory in build/ with another kernel, such as mainline-x86_64;
+#	BENCH_KERNEL	directory in build/ with another kernel, such as
+#			mainline-x86_64-7.3;
 #			the results are in build/bench-KERNEL.*
 #
 # What cannot be measured is an error, and named as such in the results.

@@ -21,7 +21,7 @@ PATH=$PATH:/usr/sbin:/sbin
 # The version, and the suite that has it; one that debootstrap can install.
 find_systemd() {
 	awk -F ' *[|] *' -v least=$least '
-		$2 + 0 >= least && $3 !~ /-backports/ {
+		$2 + 0 >= least && $3 !~ /-backports|experimental/ {
 			split($3, where, " ")
 			sub("/.*", "", where[2])
 			print $2, where[2]

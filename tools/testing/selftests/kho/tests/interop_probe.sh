@@ -3,6 +3,7 @@
 
 STAGES=1
 KERNEL=mainline
+APPEND="liveupdate=on"
 
 missing()
 {
@@ -12,5 +13,12 @@ missing()
 stage1()
 {
 	check "KHO is on" [ -f $KHO/out/fdt ]
-	say "note $(uname -r) has ABI $(strings $KHO/out/fdt | grep '^kho-v')"
+	check "live update is on" [ -c /dev/liveupdate ]
+	say "note $(uname -r) has ABI $(abi_of fdt '^kho-v') $(abi_of sub_fdts/LUO '^luo-v')"
+}
+
+# abi_of FILE PATTERN: the string in what is to be handed over
+abi_of()
+{
+	strings "$KHO/out/$1" | grep "$2"
 }
