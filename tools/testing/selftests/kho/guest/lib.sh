@@ -307,10 +307,10 @@ fill_scratch()
 }
 
 # next_cmdline STAGE: command line for the next stage: ours without the word in
-# REMOVE, and what is in EXTRA
+# REMOVE, and what is in EXTRA. Without these it is as long as ours: there is a limit.
 next_cmdline()
 {
-	echo "$(sed "s/\$/ /; s/khostage=[0-9]*/khostage=$1/; s/ ${REMOVE:-^} / /" \
+	echo "$(sed "s/ *\$/ /; s/khostage=[0-9]*/khostage=$1/; s/ ${REMOVE:-^} / /" \
 		/proc/cmdline) $EXTRA"
 }
 
