@@ -16,6 +16,7 @@
  * kho_producer.early=1 restores before the other CPUs are up.
  * kho_producer.straddle=ADDRESS adds a run of pages around that address.
  * kho_producer.guards=0 does not try what has to be refused.
+ * kho_producer.seed=NUMBER, which can be written later, repeats the content.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -23,6 +24,7 @@
 #include <linux/crc32.h>
 #include <linux/debugfs.h>
 #include <linux/err.h>
+#include <linux/hash.h>
 #include <linux/init.h>
 #include <linux/io.h>
 #include <linux/kexec_handover.h>
@@ -102,6 +104,10 @@ MODULE_PARM_DESC(straddle, "physical address to preserve a run of pages around")
 static bool guards = true;
 module_param(guards, bool, 0444);
 MODULE_PARM_DESC(guards, "try to restore what must be refused");
+
+static unsigned int seed;
+module_param(seed, uint, 0644);
+MODULE_PARM_DESC(seed, "derive all content from this number, if it is not 0");
 
 static unsigned int run_sizes[] = { 1, 3, 7, 61, 513, 1023 };
 static unsigned int vmalloc_sizes[] = { 1, 5, 700, 1536 };
@@ -240,6 +246,7 @@ static void free_item(const struct item *item, void *addr, bool ours)
 {
 	switch (item->kind) {
 	case ITEM_FOLIO:
+	case ITEM_BLOB:
 		folio_put(virt_to_folio(addr));
 		break;
 	case ITEM_PAGES:
@@ -252,15 +259,12 @@ static void free_item(const struct item *item, void *addr, bool ours)
 	case ITEM_VMALLOC:
 		vfree(addr);
 		break;
-	case ITEM_BLOB:
-		folio_put(virt_to_folio(addr));
-		break;
 	}
 }
 
 static int preserve_item(struct item *item, void *addr)
 {
-	item->seed = get_random_u32();
+	item->seed = seed ? hash_32(seed + outgoing->nr_items, 32) : get_random_u32();
 	fill(addr, item_size(item), item->seed);
 	item->crc = crc32_le(~0, addr, item_size(item));
 
@@ -311,9 +315,7 @@ static int add_item(u32 kind, u32 order, u64 nr_pages)
 	if (outgoing->nr_items == MAX_ITEMS)
 		return -ENOSPC;
 
-	*item = (struct item){
-		.kind = kind, .order = order, .nr_pages = nr_pages,
-	};
+	*item = (struct item){ .kind = kind, .order = order, .nr_pages = nr_pages };
 
 	addr = alloc_item(item);
 	err = addr ? PTR_ERR_OR_ZERO(addr) : -ENOMEM;
@@ -639,13 +641,11 @@ static const struct file_operations control_fops = {
 static int report_show(struct seq_file *m, void *unused)
 {
 	unsigned long nr_pages = 0;
-	unsigned int i, nr = 0;
+	unsigned int i, nr;
 
 	mutex_lock(&lock);
 
-	if (reported)
-		nr = reported->nr_items;
-
+	nr = reported ? reported->nr_items : 0;
 	for (i = 0; i < nr; i++) {
 		const struct item *item = &reported->items[i];
 
