@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# A kexec at a random moment while threads do all that can be done with sessions. The
+# next kernel checks that whatever was acknowledged before has arrived, and gives it back
+# in the same way, while the next storm goes on.
+#
+# In the environment, KHO_STORM is how many seconds the storms take together, and
+# KHO_SEED repeats what each thread does. With KHO_ICOUNT, which is slow, time counts
+# instructions: then the threads also run in the same order each time.
+#
+# shellcheck disable=SC2034 # for vmtest.sh
+
+STAGES=4
+MEM=${MEMFD_MEM:-1G}
+
+if [ -n "${here:-}" ]; then
+	APPEND="khostorm=${KHO_STORM:-5}"
+	APPEND="$APPEND khoseed=${KHO_SEED:-$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')}"
+	APPEND="$APPEND liveupdate=on ${MEMFD_MEM:+kho_scratch=100%}"
+	TIMEOUT=$((${KHO_TIMEOUT:-300} + ${KHO_STORM:-5}))
+	# shellcheck source=../kho/guest/icount.sh
+	[ -z "${KHO_ICOUNT:-}" ] || . "$KHO_LIB/icount.sh"
+fi
+
+stage1()
+{
+	EXTRA="khobefore=$(counter out/preserved_pages)"
+	say "note KHO_SEED=$(param khoseed)"
+	load_next 2
+	program luo_storm keep "$(seed_of 1)"
+	kexec_in_the_middle 1
+}
+
+stage2()
+{
+	EXTRA=
+	load_next 3
+	program luo_storm after "$(seed_of 2)"
+	nothing_unclaimed
+	kexec_in_the_middle 2
+}
+
+stage3()
+{
+	EXTRA=
+	load_next 4
+	program luo_storm visit "$(seed_of 3)"
+	kexec_in_the_middle 3
+}
+
+stage4()
+{
+	program luo_storm after
+	nothing_unclaimed
+	check_eq "no operation came when it should not" 0 "$(cat "$TEST/errors")"
+
+	program luo_storm keep "$(seed_of 4)"
+	sleep 1
+	check "the storm is killed" killall -9 luo_storm
+	check "nothing is preserved any more" \
+		eventually counts_as "$(param khobefore)" out/preserved_pages
+	check "all files are closed" eventually grep -qx "open 0" "$TEST/calls"
+	[ ! -e /sys/kernel/debug/kmemleak ] || no_leaks
+}
+
+# seed_of STAGE: what its storm is made from
+seed_of()
+{
+	echo $(($(param khoseed) * 8 + $1))
+}
+
+# kexec_in_the_middle STAGE: after a third of the time, half of that more or less
+kexec_in_the_middle()
+{
+	local ms third
+	third=$(($(param khostorm) * 1000 / 3))
+	ms=$((third / 2 + ($(seed_of "$1") * 2654435761 >> 8) % third))
+	check_eq "no operation came when it should not" 0 "$(cat "$TEST/errors")"
+	sleep "$((ms / 1000)).$(printf %03d $((ms % 1000)))"
+	boot_next
+}
