@@ -624,5 +624,6 @@ int main(int argc, char **argv)
 		begin_storm(strtoull(argv[2], NULL, 10));
 	if (!keep)
 		after();
-	return failed;
+	/* It counts here. */
+	return failed != 0;
 }
