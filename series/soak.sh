@@ -11,6 +11,7 @@ set -eu
 tests=$linux/tools/testing/selftests/kho
 kernel=$build/x86_64/arch/x86/boot/bzImage
 out=$logs/soak
+patience=900
 n=${N:-1000}
 seed=${SEED:-$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')}
 
@@ -31,12 +32,20 @@ handovers() {
 	echo $((${nr:-0} > 0 ? nr - 1 : 0))
 }
 
-# Tell every half minute how far it is, on a terminal each second.
+# Tell every half minute how far it is, on a terminal each second. A guest that hangs is
+# ended long before vmtest.sh would do that.
 progress() {
-	local said=$SECONDS now line
+	local said=$SECONDS changed=$SECONDS now=0 before line
 	while kill -0 "$1" 2> /dev/null; do
 		sleep 1
+		before=$now
 		now=$(handovers)
+		[ "$now" = "$before" ] || changed=$SECONDS
+		if [ $((SECONDS - changed)) -gt $patience ]; then
+			echo "No handover after number $now for $patience s: the guest is killed" >&2
+			kill -- -"$1"
+			return
+		fi
 		[ "$now" -gt 0 ] || continue
 		line=$(awk -v nr="$now" -v all="$n" -v s=$((SECONDS - start)) 'BEGIN {
 			printf "handover %d of %d, %.1f s each, %d minutes left", nr, all,

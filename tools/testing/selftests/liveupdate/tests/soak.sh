@@ -12,7 +12,7 @@ if [ -n "${here:-}" ]; then
 	STAGES=$((N + 1))
 	MEM=${MEMFD_MEM:-512M}
 	SMP=1
-	TIMEOUT=$((${KHO_TIMEOUT:-120} + 20 * N))
+	TIMEOUT=$((${KHO_TIMEOUT:-120} + 60 * N))
 	# What is said of each boot would be most of the log.
 	APPEND="liveupdate=on reserve_mem=4M:4096:khotest kho_producer.guards=0 loglevel=5 nokaslr"
 	APPEND="$APPEND ${MEMFD_MEM:+kho_scratch=100%} khosoak=$N khoseed=$SEED"
