@@ -272,17 +272,19 @@ EXPORT_SYMBOL_GPL(kho_block_set_destroy);
  * kho_block_set_head_pa - get the address that the next kernel has to know
  * @set: the set
  *
- * Call it when all entries have been added. As long as there are none, there is no
- * chain to hand over either, whatever room @set has.
+ * The first block stays the first one as long as @set has room for an entry, so the
+ * address may be written down before entries are added. A caller that has no entries in
+ * the end must hand over 0 instead: Linux 7.3 refuses a chain without entries. If @set
+ * never has more room than entries, that is what this function returns.
  *
  * Context: Any.
- * Return: the physical address of the first block; 0 if there are no entries.
+ * Return: the physical address of the first block; 0 if there are no blocks.
  */
 u64 kho_block_set_head_pa(const struct kho_block_set *set)
 {
 	struct kho_block *block = first_block(set);
 
-	return block && block->count ? virt_to_phys(block) : 0;
+	return block ? virt_to_phys(block) : 0;
 }
 EXPORT_SYMBOL_GPL(kho_block_set_head_pa);
 
