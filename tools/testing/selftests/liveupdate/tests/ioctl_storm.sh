@@ -4,8 +4,7 @@
 # in the same way, while the next storm goes on.
 #
 # In the environment, KHO_STORM is how many seconds the storms take together, and
-# KHO_SEED repeats what each thread does. With KHO_ICOUNT, which is slow, time counts
-# instructions: then the threads also run in the same order each time.
+# KHO_SEED repeats what each thread does, but not the order in which the threads run.
 #
 # shellcheck disable=SC2034 # for vmtest.sh
 
@@ -17,8 +16,6 @@ if [ -n "${here:-}" ]; then
 	APPEND="$APPEND khoseed=${KHO_SEED:-$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')}"
 	APPEND="$APPEND liveupdate=on ${MEMFD_MEM:+kho_scratch=100%}"
 	TIMEOUT=$((${KHO_TIMEOUT:-300} + ${KHO_STORM:-5}))
-	# shellcheck source=../kho/guest/icount.sh
-	[ -z "${KHO_ICOUNT:-}" ] || . "$KHO_LIB/icount.sh"
 fi
 
 stage1()
