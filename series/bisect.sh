@@ -9,9 +9,8 @@
 #	bare	with KHO and none of its options, and few of its callers
 #
 # The last three build the objects that the series has changed or added up to the
-# commit. With --quick only the last commit is built in all of them, and the others
-# with KHO on. The last commit, all of which is in build/x86_64, has to hand memory
-# over in QEMU.
+# commit. The last commit, all of which is in build/x86_64, has to hand memory over in
+# QEMU.
 #
 # This steps from commit to commit in a clone of build/linux, where make compiles
 # what depends on files that differ.
@@ -20,7 +19,6 @@ set -eu
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/config.sh"
 
-quick=${1:-}
 work=$build/bisect
 clone=$work/linux
 export MAKEFILES=$top/series/boot-objects.mk
@@ -78,7 +76,9 @@ prepare_clone() {
 kbuild() {
 	local out=$work/$1
 	shift
-	make -C "$clone" O="$out" CC="$cc" HOSTCC="$cc" KBUILD_KCONFIG="$kconfig" -j"$(nproc)" "$@"
+	# shellcheck disable=SC2046 # an option or none
+	make -C "$clone" O="$out" CC="$cc" HOSTCC="$cc" KBUILD_KCONFIG="$kconfig" \
+		$(parallel) "$@"
 }
 
 # The Kconfig of this commit. No architecture supports KHO before the end of the
@@ -168,8 +168,7 @@ build_configs() {
 
 	# At the same time: most of it is make that looks for what there is to do.
 	for config in $configs; do
-		# For check, nokho is such a kernel.
-		if [ "$config" = off ] && [ -z "$quick" ]; then
+		if [ "$config" = off ]; then
 			kbuild off vmlinux > "$work/off.log" 2>&1 &
 		else
 			build_objects "$config" > "$work/$config.log" 2>&1 &
@@ -193,25 +192,9 @@ build_all() {
 	for commit in $(klinux rev-list --reverse base..composed); do
 		there checkout -q --force --detach "$commit"
 		there log -1 --format='commit %h ("%s")'
-		if [ -n "$quick" ]; then
-			build_commit on
-		else
-			build_commit off on debug bare
-		fi
+		build_commit off on debug bare
 	done
-
-	[ -n "$quick" ] || return 0
-	echo "the last commit"
-	for config in off debug bare; do
-		configure "$config"
-	done
-	build_configs off debug bare
 }
-
-case $quick in
-'' | --quick) ;;
-*) die "usage: bisect.sh [--quick]" ;;
-esac
 
 prepare_clone
 run bisect "Building each commit" build_all

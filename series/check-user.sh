@@ -3,17 +3,25 @@
 #
 # The tests of KHO in user space, built by gcc and by clang: each has sanitizers
 # of its own. They include all kinds of damage that the selftests know. Then a minute of
-# fuzzing, which goes on where the last one ended.
+# fuzzing, which goes on where the last one ended; in "check" 20 seconds.
 
 set -eu
 . "$(dirname "$0")/lib.sh"
 
 tests=$linux/tools/testing/kho
 
+seconds=60
+[ "${TIER:-}" != check ] || seconds=20
+
+make_tests() {
+	# shellcheck disable=SC2046 # an option or none
+	make -s $(parallel) -C "$@"
+}
+
 for cc in gcc clang; do
-	make -s -C "$tests" "CC=$cc" "OUTPUT=$build/user/$cc" check
-	make -s -C "$tests/trackers" "CC=$cc" "OUTPUT=$build/user/$cc/trackers" all check
-	make -s -C "$tests" "CC=$cc" "OUTPUT=$build/user/$cc" damage-run
+	make_tests "$tests" "CC=$cc" "OUTPUT=$build/user/$cc" check
+	make_tests "$tests/trackers" "CC=$cc" "OUTPUT=$build/user/$cc/trackers" all check
+	make_tests "$tests" "CC=$cc" "OUTPUT=$build/user/$cc" damage-run
 done
 
-make -s -C "$tests" "OUTPUT=$build/user" fuzz-run
+make_tests "$tests" "OUTPUT=$build/user" "TIME=$seconds" fuzz-run

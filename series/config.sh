@@ -2,8 +2,10 @@
 #
 # Configure a kernel and compile it through ccache. Sourced, after lib.sh.
 
+# That of another tree may be built before build/linux is composed.
 # shellcheck disable=SC2154 # from lib.sh
-tests=$linux/tools/testing/selftests/kho
+tests=${TREE:+$top}
+tests=${tests:-$linux}/tools/testing/selftests/kho
 export CCACHE_DIR=$build/ccache CCACHE_MAXSIZE=2G
 # Without this a file that is compiled for the first time is preprocessed for nothing,
 # which takes a quarter longer.

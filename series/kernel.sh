@@ -48,6 +48,7 @@ if [ ! -f "$out/.config" ] || ! wanted "${options[@]}" | cmp -s - "$out/.wanted"
 fi
 targets=(bzImage)
 ! grep -qx CONFIG_MODULES=y "$out/.config" || targets+=(modules)
+# shellcheck disable=SC2046 # an option or none
 run "kernel-$name" "Building build/$name" \
-	make -C "$tree" O="$out" CC="$cc" LOCALVERSION="-${TREE:+not-}kho" \
-	-j"$(nproc)" "${targets[@]}"
+	make $(parallel) -C "$tree" O="$out" CC="$cc" LOCALVERSION="-${TREE:+not-}kho" \
+	"${targets[@]}"

@@ -131,7 +131,8 @@ compile() {
 }
 
 compile_with() {
-	make -C "$linux" O="$out" CC="$cc" W=1 C=2 CHECK=sparse -j"$(nproc)" "$@"
+	# shellcheck disable=SC2046 # an option or none
+	make -C "$linux" O="$out" CC="$cc" W=1 C=2 CHECK=sparse $(parallel) "$@"
 }
 
 # In the kernel of the tests, which all of the series is in.

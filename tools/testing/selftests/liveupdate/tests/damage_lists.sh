@@ -1,18 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Sessions are damaged between two kernels, again and again and each time in another way:
-# the list of them, of the files of one, or of what files share.
+# the list of them, of the files of one, or of what files share. KHO_KINDS names the ways
+# if not all of them are wanted.
 
-KINDS="none luo-version
-	flbs-nowhere flbs-odd flbs-free flbs-pages flbs-count flb-name flb-data
-	sessions-nowhere sessions-count sessions-loop
-	session-name session-twin session-files session-count
-	files-count files-loop file-token file-handler file-data"
-# shellcheck disable=SC2086 # words
-STAGES=$((1 + $(printf '%s\n' $KINDS | wc -l)))
+if [ -n "${here:-}" ]; then
+	# The host. The guest learns the kinds from its command line.
+	KINDS="${KHO_KINDS:-none luo-version
+		flbs-nowhere flbs-odd flbs-free flbs-pages flbs-count flb-name flb-data
+		sessions-nowhere sessions-count sessions-loop
+		session-name session-twin session-files session-count
+		files-count files-loop file-token file-handler file-data}"
+	STAGES=$((1 + $(echo "$KINDS" | wc -w)))
+else
+	KINDS=$(param khokinds | tr , ' ')
+fi
 MEM=1536M
-APPEND="liveupdate=on"
+# shellcheck disable=SC2086 # words
+APPEND="liveupdate=on khokinds=$(echo $KINDS | tr ' ' ,)"
 RAM_FILE=1
-TIMEOUT=$((${KHO_TIMEOUT:-60} + 20 * STAGES))
+TIMEOUT=$((${KHO_TIMEOUT:-60} + 20 * ${STAGES:-1}))
 
 missing()
 {

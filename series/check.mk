@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The phases of "check" and "check-all", and what each of them needs. check.sh has make
+# carry this out with one job for each CPU, and sums up; phase.sh runs one phase. Kernels
+# are built by makes that share those jobs, so that no CPU is idle and none has two tasks.
+#
+# TIER is "check" or "all". What is only in the latter is marked so. Make begins with
+# what is named first: what takes long, or is waited for.
+
+s := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
+selftests := $(s)/../tools/testing/selftests
+TIER ?= check
+in_all = $(if $(filter all,$(TIER)),$(1))
+in_check = $(if $(filter all,$(TIER)),,$(1))
+
+#
+# Scenarios: tests of vmtest.sh, on one kernel each
+#
+
+# tests_of SUITE: all files in its directory
+tests_of = $(sort $(patsubst $(selftests)/$(1)/tests/%.sh,%,$(wildcard $(selftests)/$(1)/tests/*.sh)))
+
+# With mainline or a kernel of their own; see below.
+elsewhere_kho := faults interop%
+elsewhere_liveupdate := memfd_faults interop% module systemd soak
+
+# Those of "damage" are one for each group of damage_*, which "all" tries in all kinds.
+main_kho := $(filter-out $(elsewhere_kho) $(call in_check,damage_%),$(call tests_of,kho))
+main_liveupdate := $(filter-out $(elsewhere_liveupdate),$(call tests_of,liveupdate))
+
+# What a debug kernel finds is in early boot, in races, and where errors are undone.
+debug_kho := handover faults numa threads fdt_full
+debug_liveupdate := memfd ioctls freeze
+ifeq ($(TIER),all)
+debug_kho := $(filter-out interop% large_late four_cpus,$(call tests_of,kho))
+debug_liveupdate := $(filter-out interop% module systemd soak,$(call tests_of,liveupdate))
+endif
+
+nodeferred_kho := handover early numa numa_memoryless reserve_mem_large storm overlap
+nodeferred_liveupdate := module ioctls
+
+scenarios :=
+# scenarios KERNEL,SUITE,TESTS,WHAT THEY NEED BESIDE THE KERNEL
+define add_scenarios
+scenarios += $(3:%=scenario/$(1)/$(2)/%)
+$(3:%=scenario/$(1)/$(2)/%): $(4) | kernel/$(1)
+endef
+
+# First those that take long.
+slow := chain luoctl memfd_chain memfd large_late memfd_dense faults memfd_faults efi \
+	reserve_mem_large fragmentation storm ioctl_storm
+slow_first = $(filter $(slow),$(1)) $(filter-out $(slow),$(1))
+
+$(eval $(call add_scenarios,x86_64,kho,$(call slow_first,$(main_kho)),))
+$(eval $(call add_scenarios,x86_64,liveupdate,$(call slow_first,$(main_liveupdate)),programs))
+$(eval $(call add_scenarios,x86_64-debug,kho,$(call slow_first,$(debug_kho)),))
+$(eval $(call add_scenarios,x86_64-debug,liveupdate,$(call slow_first,$(debug_liveupdate)),programs))
+ifeq ($(TIER),all)
+$(eval $(call add_scenarios,x86_64-nodeferred,kho,$(nodeferred_kho),))
+$(eval $(call add_scenarios,x86_64-nodeferred,liveupdate,$(nodeferred_liveupdate),programs))
+endif
+
+# One kind for each list, and one that is no damage. Both sides of KHO's own are
+# tried in user space, in all kinds.
+ifneq ($(TIER),all)
+scenario/x86_64/liveupdate/damage_lists: export KHO_KINDS := \
+	none luo-version flbs-count sessions-loop session-twin files-count
+else
+$(filter %/ioctl_storm,$(scenarios)): export KHO_STORM := 60
+endif
+
+# They kexec into Debian's own kernel.
+$(filter %/successor_without,$(scenarios)): cloud
+
+#
+# All of them
+#
+
+kernels := kernel/x86_64 kernel/x86_64-debug $(call in_all,kernel/x86_64-nodeferred)
+tests := $(call in_all,bisect soak systemd) interop user refresh lint docs memblock sources
+phases := tree mainline $(kernels) cloud programs $(scenarios) $(tests)
+
+all: $(phases)
+
+# For check.sh.
+list:
+	@printf '%s\n' $(phases)
+
+# The + shares the jobs with the makes in it.
+phase := +@$(s)/phase.sh
+
+tree:
+	$(phase) -b $@ "Composing the series" $(s)/tree.sh
+mainline:
+	$(phase) -b -s $@ "Building mainline" $(s)/mainline.sh $(call in_all,--all)
+cloud:
+	$(phase) -b -s $@ "Fetching Debian's own kernel" $(s)/cloud.sh
+programs: tree | kernel/x86_64
+	$(phase) -b $@ "Building the programs of live update" $(s)/programs.sh
+
+kernel/x86_64: tree
+	$(phase) -b $@ "Building the kernel" $(s)/kernel.sh x86_64
+kernel/x86_64-debug: tree
+	$(phase) -b $@ "Building a debug kernel" $(s)/kernel.sh x86_64-debug faults debug
+kernel/x86_64-nodeferred: tree
+	$(phase) -b $@ "Building a kernel without DEFERRED_STRUCT_PAGE_INIT" \
+		$(s)/kernel.sh x86_64-nodeferred nodeferred systemd
+
+$(scenarios):
+	$(phase) $@ "$(patsubst scenario/%,%,$@)" $(s)/scenario.sh $(subst /, ,$(patsubst scenario/%,%,$@))
+
+# These say "unchanged" in a tree where they have passed. Nothing waits for them, so they
+# wait for the kernels.
+user refresh lint docs sources memblock: tree | $(kernels)
+user:
+	$(phase) -u $@ "KHO in user space, with sanitizers" $(s)/check-user.sh
+refresh:
+	$(phase) -u $@ "Composing, editing, refreshing, composing again" $(s)/check-refresh.sh
+lint:
+	$(phase) -u $@ "checkpatch, sparse, shellcheck and others" $(s)/lint.sh
+docs:
+	$(phase) -u $@ "The manual builds, and misses nothing" $(s)/check-docs.sh
+sources:
+	$(phase) -u $@ "Wrong kernel sources are refused" $(s)/check-sources.sh
+memblock:
+	$(phase) -u $@ "The kernel's own tests of memblock" $(s)/check-memblock.sh
+bisect: kernel/x86_64
+	$(phase) $@ "Building and trying each commit" $(s)/bisect.sh
+
+# Debian's mirror may not have what these take.
+interop: mainline kernel/x86_64 programs
+	$(phase) -s $@ "Handing over to mainline and back" $(s)/interop.sh $(call in_all,--all)
+systemd: kernel/x86_64-nodeferred programs
+	$(phase) -s $@ "systemd keeps a memfd over its kexec" $(s)/systemd.sh
+soak: kernel/x86_64 programs
+	$(phase) $@ "50 handovers in a row" env N=50 $(s)/soak.sh
+
+.PHONY: all list $(phases)

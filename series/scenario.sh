@@ -1,0 +1,42 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# scenario.sh KERNEL SUITE TEST...
+#
+# Run tests of tools/testing/selftests/SUITE in QEMU, on the kernel in build/KERNEL.
+# Their consoles are left in build/logs/KERNEL/SUITE. JOBS= is how many run at a time.
+
+set -eu
+. "$(dirname "$0")/lib.sh"
+
+kernel=$1 suite=$2
+shift 2
+out=$logs/$kernel/$suite/$1${2:+-and-others}
+options=(-j "${JOBS:-1}" -k "$(image "$kernel")" -d "../$suite/tests" -o "$out")
+# Several guests at a time take longer.
+export KHO_TIMEOUT=${KHO_TIMEOUT:-1500}
+
+case $kernel in
+*debug*)
+	# Sanitizers take memory.
+	export KHO_APPEND=page_poison=1 MEMFD_MEM=2G
+	;;
+*nodeferred*)
+	# Its test files are modules.
+	[ "$suite" != liveupdate ] || for module in luo_test luo_flb_test; do
+		options+=(-b "$build/$kernel/kernel/liveupdate/tests/$module.ko")
+	done
+	;;
+esac
+[ "$suite" != liveupdate ] || options+=("${live_update[@]}")
+# A kernel of several megabytes, for those that ask for it.
+if [ -f "$build/cloud/vmlinuz" ] &&
+	(cd "$linux/tools/testing/selftests/$suite/tests" && grep -q 'has_kernel nokho' "${@/%/.sh}"); then
+	options+=(-K "nokho=$build/cloud/vmlinuz")
+fi
+
+rc=0
+"$linux/tools/testing/selftests/kho/vmtest.sh" "${options[@]}" "$@" || rc=$?
+# It has a kernel and an initramfs, and there are many.
+rm -f "$out"/bzImage "$out"/initramfs.cpio "$out"/nokho
+exit $rc
