@@ -4,8 +4,9 @@
 
 STAGES=2
 MEM=${MEMFD_MEM:-1G}
-# A kernel with sanitizers takes so much that by default all would be scratch.
-APPEND="liveupdate=on brd.rd_size=65536 kho_scratch=100%"
+# A kernel with sanitizers takes so much that by default all would be scratch, a small one
+# so little that a memfd could not have many pages there.
+APPEND="liveupdate=on brd.rd_size=65536 kho_scratch=192M,32M,0"
 TIMEOUT=${KHO_TIMEOUT:-300}
 
 SHMEM=/sys/kernel/mm/transparent_hugepage/shmem_enabled
@@ -16,8 +17,7 @@ stage1()
 	check "there is swap" eval 'mkswap /dev/ram0 > /dev/null && swapon /dev/ram0'
 	program luo_memfd_mm keep swapped
 	check "and not any more" swapoff /dev/ram0
-	program luo_memfd_mm keep cma
-	program luo_memfd keep small sparse vast fallocated threads half unclaimed
+	# Before others leave no huge page free.
 	echo force > $SHMEM
 	program luo_memfd_mm keep thp
 	echo never > $SHMEM
@@ -25,6 +25,8 @@ stage1()
 	program luo_memfd_mm keep mthp
 	echo never > $MTHP
 	program luo_memfd_mm keep collapsed
+	program luo_memfd_mm keep cma
+	program luo_memfd keep small sparse vast fallocated threads half unclaimed
 	program luo_memfd_mm keep writers
 	check "the last kinds" [ "$(wc -l < $LIST/outgoing)" = 13 ]
 	sleep 1
