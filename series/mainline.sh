@@ -67,7 +67,7 @@ get() {
 
 # The drivers use only the public API, so they are the same files.
 build() {
-	local misc=$build/mainline-$1/drivers/misc driver options=()
+	local misc=$build/mainline-$1/drivers/misc driver
 	for driver in kho_producer kho_bench kho_blackout; do
 		if [ -n "$plain" ]; then
 			sed -i "/^obj-y += $driver.o$/d" "$misc/Makefile"
@@ -78,11 +78,7 @@ build() {
 		grep -qx "obj-y += $driver.o" "$misc/Makefile" ||
 			echo "obj-y += $driver.o" >> "$misc/Makefile"
 	done
-	# With it, 7.2 now and then crashes at boot: it takes garbage for a free buddy of what
-	# it frees next to preserved memory, where struct pages are not initialized.
-	dpkg --compare-versions "$1" ge 7.3 || options=(CONFIG_DEFERRED_STRUCT_PAGE_INIT=n)
-	TREE=$build/mainline-$1 "$top/series/kernel.sh" "mainline-x86_64-$1" mainline \
-		"${options[@]}"
+	TREE=$build/mainline-$1 "$top/series/kernel.sh" "mainline-x86_64-$1" mainline
 }
 
 fetch_only='' plain='' which=newest
