@@ -293,13 +293,16 @@ large_free_blocks()
 # used. Other memory fills beside it; this much is left for the kernel itself.
 fill_scratch()
 {
-	local free want n=0
+	local free left mib want n=0
 	want=$(($(meminfo CmaTotal) * (100 - $1) / 100))
 	mkdir -p /tmp/fill
 	mount -t tmpfs -o size=100%,huge=always fill /tmp/fill || return 1
 	while free=$(meminfo CmaFree) && [ "$free" -gt $want ] &&
-		[ $(($(meminfo MemFree) - free)) -gt $(($2 << 10)) ]; do
-		dd if=/dev/zero of=/tmp/fill/$n bs=1M count=4 2>/dev/null || break
+		left=$(($(meminfo MemFree) - free - ($2 << 10))) && [ $left -gt 0 ]; do
+		# Wherever this goes to, it is not too much.
+		mib=$(((free - want < left ? free - want : left) >> 10))
+		mib=$((mib > 4 ? mib : 4))
+		dd if=/dev/zero of=/tmp/fill/$n bs=1M count=$mib 2>/dev/null || break
 		n=$((n + 1))
 	done
 	say "note scratch has $free KiB of $(meminfo CmaTotal) KiB free"
