@@ -88,12 +88,29 @@ of_the_series() {
 #	EXECUTE_PERMISSIONS	init is a script without an extension
 # Sign-offs are made by who mails the series.
 checkpatch() {
-	(cd "$linux" && scripts/checkpatch.pl --strict --no-signoff --terse \
+	# If it finds python3 and perl, it starts spdxcheck.py and get_maintainer.pl for each
+	# file, which takes longer than all the rest. Once is enough: see spdxcheck().
+	mkdir -p "$out/bin"
+	ln -sf /usr/bin/git /usr/bin/grep "$out/bin/"
+	ln -sf /bin/true "$out/bin/perl"
+	(cd "$linux" && PATH=$out/bin /usr/bin/perl scripts/checkpatch.pl --strict --no-signoff --terse \
 		--showfile --show-types --no-summary \
 		--ignore FILE_PATH_CHANGES,CAMELCASE,UNDOCUMENTED_DT_STRING -g base..composed) > "$out/checkpatch" 2>&1 ||
 		[ -s "$out/checkpatch" ] || echo "checkpatch.pl failed"
 	sed -E '\,^tools/testing/selftests/.*WARNING:REPEATED_WORD:,d
 		\,/guest/init:.*ERROR:EXECUTE_PERMISSIONS:,d' "$out/checkpatch"
+}
+
+spdxcheck() {
+	new_files | (cd "$linux" && xargs scripts/spdxcheck.py)
+}
+
+obsolete() {
+	local said=$out/status
+	klinux diff --name-only --diff-filter=M base composed |
+		(cd "$linux" && xargs scripts/get_maintainer.pl \
+		--status --nom --nol --nogit --nogit-fallback -f) > "$said" || echo "it has failed"
+	nothing -i obsolete "$said"
 }
 
 configure() {
@@ -275,6 +292,8 @@ messages() {
 }
 
 check checkpatch "checkpatch.pl --strict finds nothing in any commit"
+check spdxcheck "spdxcheck.py knows each license"
+check obsolete "get_maintainer.pl calls no part obsolete"
 check compile "gcc with W=1, sparse and objtool have no warnings"
 check sections "no reference from one section to a discarded one"
 check kernel_doc "kernel-doc has no warnings"
