@@ -28,13 +28,9 @@ elsewhere_liveupdate := memfd_faults interop% module systemd soak
 main_kho := $(filter-out $(elsewhere_kho) $(call in_check,damage_%),$(call tests_of,kho))
 main_liveupdate := $(filter-out $(elsewhere_liveupdate),$(call tests_of,liveupdate))
 
-# What a debug kernel finds is in early boot, in races, and where errors are undone.
-debug_kho := handover faults numa threads fdt_full
-debug_liveupdate := memfd ioctls freeze
-ifeq ($(TIER),all)
-debug_kho := $(filter-out interop% large_late four_cpus,$(call tests_of,kho))
-debug_liveupdate := $(filter-out interop% module systemd soak,$(call tests_of,liveupdate))
-endif
+# What sanitizers, lockdep and failing allocations find may be anywhere.
+sanitize_kho := $(filter-out interop% large_late four_cpus,$(call tests_of,kho))
+sanitize_liveupdate := $(filter-out interop% module systemd soak,$(call tests_of,liveupdate))
 
 nodeferred_kho := handover early numa numa_memoryless reserve_mem_large storm overlap
 nodeferred_liveupdate := module ioctls
@@ -43,7 +39,7 @@ scenarios :=
 # scenarios KERNEL,SUITE,TESTS,WHAT THEY NEED BESIDE THE KERNEL
 define add_scenarios
 scenarios += $(3:%=scenario/$(1)/$(2)/%)
-$(3:%=scenario/$(1)/$(2)/%): $(4) | kernel/$(1)
+$(3:%=scenario/$(1)/$(2)/%): $(4) accel | kernel/$(1)
 endef
 
 # First those that take long.
@@ -51,11 +47,14 @@ slow := chain luoctl memfd_chain memfd large_late memfd_dense faults memfd_fault
 	reserve_mem_large fragmentation storm ioctl_storm
 slow_first = $(filter $(slow),$(1)) $(filter-out $(slow),$(1))
 
+# With assertions, as they cost little. "all" has the kernel without them as well.
+$(eval $(call add_scenarios,x86_64-debug,kho,$(call slow_first,$(main_kho)),))
+$(eval $(call add_scenarios,x86_64-debug,liveupdate,$(call slow_first,$(main_liveupdate)),programs))
+ifeq ($(TIER),all)
 $(eval $(call add_scenarios,x86_64,kho,$(call slow_first,$(main_kho)),))
 $(eval $(call add_scenarios,x86_64,liveupdate,$(call slow_first,$(main_liveupdate)),programs))
-$(eval $(call add_scenarios,x86_64-debug,kho,$(call slow_first,$(debug_kho)),))
-$(eval $(call add_scenarios,x86_64-debug,liveupdate,$(call slow_first,$(debug_liveupdate)),programs))
-ifeq ($(TIER),all)
+$(eval $(call add_scenarios,x86_64-sanitize,kho,$(call slow_first,$(sanitize_kho)),))
+$(eval $(call add_scenarios,x86_64-sanitize,liveupdate,$(call slow_first,$(sanitize_liveupdate)),programs))
 $(eval $(call add_scenarios,x86_64-nodeferred,kho,$(nodeferred_kho),))
 $(eval $(call add_scenarios,x86_64-nodeferred,liveupdate,$(nodeferred_liveupdate),programs))
 endif
@@ -63,7 +62,7 @@ endif
 # One kind for each list, and one that is no damage. Both sides of KHO's own are
 # tried in user space, in all kinds.
 ifneq ($(TIER),all)
-scenario/x86_64/liveupdate/damage_lists: export KHO_KINDS := \
+scenario/x86_64-debug/liveupdate/damage_lists: export KHO_KINDS := \
 	none luo-version flbs-count sessions-loop session-twin files-count
 else
 $(filter %/ioctl_storm,$(scenarios)): export KHO_STORM := 60
@@ -76,9 +75,10 @@ $(filter %/successor_without,$(scenarios)): cloud
 # All of them
 #
 
-kernels := kernel/x86_64 kernel/x86_64-debug $(call in_all,kernel/x86_64-nodeferred)
+kernels := kernel/x86_64-debug \
+	$(call in_all,kernel/x86_64 kernel/x86_64-sanitize kernel/x86_64-nodeferred)
 tests := $(call in_all,bisect soak systemd) interop user refresh lint docs memblock sources
-phases := tree mainline $(kernels) cloud programs $(scenarios) $(tests)
+phases := tree mainline $(kernels) cloud programs accel $(scenarios) $(tests)
 
 all: $(phases)
 
@@ -95,13 +95,20 @@ mainline:
 	$(phase) -b -s $@ "Building mainline" $(s)/mainline.sh $(call in_all,--all)
 cloud:
 	$(phase) -b -s $@ "Fetching Debian's own kernel" $(s)/cloud.sh
-programs: tree | kernel/x86_64
+programs: tree | kernel/x86_64-debug
 	$(phase) -b $@ "Building the programs of live update" $(s)/programs.sh
+
+# Once, as it takes ten seconds where KVM does not work.
+accel: kernel/x86_64-debug
+	$(phase) -b $@ "Finding out whether KVM works" $(s)/accel.sh
 
 kernel/x86_64: tree
 	$(phase) -b $@ "Building the kernel" $(s)/kernel.sh x86_64
 kernel/x86_64-debug: tree
-	$(phase) -b $@ "Building a debug kernel" $(s)/kernel.sh x86_64-debug faults debug
+	$(phase) -b $@ "Building the kernel, with assertions" $(s)/kernel.sh x86_64-debug debug
+kernel/x86_64-sanitize: tree
+	$(phase) -b $@ "Building a kernel with sanitizers" \
+		$(s)/kernel.sh x86_64-sanitize faults debug sanitize
 kernel/x86_64-nodeferred: tree
 	$(phase) -b $@ "Building a kernel without DEFERRED_STRUCT_PAGE_INIT" \
 		$(s)/kernel.sh x86_64-nodeferred nodeferred systemd
@@ -117,22 +124,22 @@ user:
 refresh:
 	$(phase) -u $@ "Composing, editing, refreshing, composing again" $(s)/check-refresh.sh
 lint:
-	$(phase) -u $@ "checkpatch, sparse, shellcheck and others" $(s)/lint.sh
+	+@KHO_KERNEL=x86_64-debug $(s)/phase.sh -u $@ "checkpatch, sparse, shellcheck and others" $(s)/lint.sh
 docs:
 	$(phase) -u $@ "The manual builds, and misses nothing" $(s)/check-docs.sh
 sources:
 	$(phase) -u $@ "Wrong kernel sources are refused" $(s)/check-sources.sh
 memblock:
 	$(phase) -u $@ "The kernel's own tests of memblock" $(s)/check-memblock.sh
-bisect: kernel/x86_64
+bisect: kernel/x86_64 accel
 	$(phase) $@ "Building and trying each commit" $(s)/bisect.sh
 
 # Debian's mirror may not have what these take.
-interop: mainline kernel/x86_64 programs
-	$(phase) -s $@ "Handing over to mainline and back" $(s)/interop.sh $(call in_all,--all)
-systemd: kernel/x86_64-nodeferred programs
+interop: mainline kernel/x86_64-debug programs accel
+	+@KHO_KERNEL=x86_64-debug $(s)/phase.sh -s $@ "Handing over to mainline and back" $(s)/interop.sh $(call in_all,--all)
+systemd: kernel/x86_64-nodeferred programs accel
 	$(phase) -s $@ "systemd keeps a memfd over its kexec" $(s)/systemd.sh
-soak: kernel/x86_64 programs
+soak: kernel/x86_64 programs accel
 	$(phase) $@ "50 handovers in a row" env N=50 $(s)/soak.sh
 
 .PHONY: all list $(phases)

@@ -27,9 +27,7 @@ export TIER=$tier
 budget=30 state="from nothing"
 # A phase may be left out in a tree where everything was built before.
 CHECK_WARM=1
-for kernel in x86_64 x86_64-debug; do
-	[ -f "$(image $kernel)" ] || CHECK_WARM=
-done
+[ -f "$(image x86_64-debug)" ] || CHECK_WARM=
 [ -z "$CHECK_WARM" ] || budget=12 state="in a tree that was built"
 [ $tier = check ] || CHECK_WARM=
 export CHECK_WARM
@@ -39,6 +37,7 @@ mapfile -t phases < <(make -s -f "$graph" list)
 for phase in "${phases[@]}"; do
 	rm -f "$results/$phase" "$results/$phase.running"
 done
+rm -f "$build/accel"
 
 # Once a minute, say what goes on.
 heartbeat() {
@@ -89,7 +88,7 @@ all_results | awk '
 		printf "%6.1f  %s%s\n", seconds[name] / 60, name,
 			(n[name] > 1) ? " (" n[name] ")" : "" }' | sort -rn
 echo "The slowest tests:"
-all_results | grep -vE '^(tree|mainline|cloud|programs|kernel/)' | sort -k5,5nr | head -n 5 |
+all_results | grep -vE '^(tree|mainline|cloud|programs|accel|kernel/)' | sort -k5,5nr | head -n 5 |
 	while read -r _ _ _ _ seconds what; do
 		printf '%5d s  %s\n' "$seconds" "$what"
 	done
@@ -97,7 +96,7 @@ all_results | grep -vE '^(tree|mainline|cloud|programs|kernel/)' | sort -k5,5nr 
 {
 	klinux rev-parse composed
 	echo "$passed passed, $failed failed, $skipped skipped: the scenarios of"
-	echo "tools/testing/selftests/kho and liveupdate in QEMU, also with a debug kernel,"
+	echo "tools/testing/selftests/kho and liveupdate in QEMU, on a kernel with assertions,"
 	echo "KUnit, and the tests of memblock and of KHO in user space. Handing over to"
 	echo "mainline and back was $(was_skipped interop && echo "not tried" || echo "among it")."
 } > "$logs/check.last"

@@ -6,7 +6,7 @@
 # Hand memory and memfds over to mainline and back, with mainline as a black box: the
 # newest kernel in Debian that speaks our ABI, or with --all the newest of each version.
 # A newer one that speaks another ABI is named. Exits with 4 and the reason if there is
-# no mainline kernel to try.
+# no mainline kernel to try. KHO_KERNEL= names our kernel in build/, by default x86_64.
 
 set -eu
 . "$(dirname "$0")/lib.sh"
@@ -23,7 +23,7 @@ ours=$(sed -n 's/^#define \(KHO_FDT\|LUO_KHO\)_COMPATIBLE.*"\(.*\)"$/\2/p' \
 vmtest() {
 	local version=$1
 	shift
-	"$tests/vmtest.sh" -j "$(nproc)" -k "$build/x86_64/arch/x86/boot/bzImage" \
+	"$tests/vmtest.sh" -j "$(nproc)" -k "$(image "${KHO_KERNEL:-x86_64}")" \
 		-K "mainline=$build/mainline-x86_64-$version/arch/x86/boot/bzImage" \
 		-o "$logs/interop-$version" "$@"
 }

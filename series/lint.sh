@@ -152,9 +152,9 @@ compile_with() {
 	make -C "$linux" O="$out" CC="$cc" W=1 C=2 CHECK=sparse $(parallel) "$@"
 }
 
-# In the kernel of the tests, which all of the series is in.
+# In the kernel of the tests, KHO_KERNEL= or x86_64, which all of the series is in.
 sections() {
-	(cd "$build/x86_64" && scripts/mod/modpost -o /dev/null vmlinux.o)
+	(cd "$build/${KHO_KERNEL:-x86_64}" && scripts/mod/modpost -o /dev/null vmlinux.o)
 }
 
 kernel_doc() {

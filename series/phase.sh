@@ -61,6 +61,10 @@ if [ -n "$may_be_unchanged" ]; then
 	rm -f "$result.key"
 fi
 
+# What the phase "accel" has found out.
+[ ! -f "$build/accel" ] || KHO_ACCEL=$(cat "$build/accel")
+export KHO_ACCEL=${KHO_ACCEL:-}
+
 rc=0
 echo "$what" > "$result.running"
 "$@" > "$log" 2>&1 < /dev/null || rc=$?

@@ -17,8 +17,8 @@ options=(-j "${JOBS:-1}" -k "$(image "$kernel")" -d "../$suite/tests" -o "$out")
 export KHO_TIMEOUT=${KHO_TIMEOUT:-1500}
 
 case $kernel in
-*debug*)
-	# Sanitizers take memory.
+*sanitize)
+	# They take memory.
 	export KHO_APPEND=page_poison=1 MEMFD_MEM=2G
 	;;
 *nodeferred*)

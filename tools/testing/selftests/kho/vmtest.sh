@@ -3,6 +3,7 @@
 #
 # vmtest.sh [-k KERNEL] [-K NAME=KERNEL]... [-b PROGRAM]... [-o DIRECTORY] [-j JOBS]
 #	[-d TESTS] [TEST...]
+# vmtest.sh -p [-k KERNEL]
 #
 # Run the tests of Kexec HandOver in QEMU, with KVM where it works, and report
 # as KTAP. KERNEL is a bzImage built with the options in config and
@@ -11,7 +12,9 @@
 # some need programs of their own, statically linked, which -b puts into the guest.
 # The consoles of the guests are left in DIRECTORY, by default a temporary one.
 # JOBS tests run at the same time. The environment has KHO_TIMEOUT, for slow
-# kernels, and KHO_APPEND, kernel parameters for all tests.
+# kernels, KHO_APPEND, kernel parameters for all tests, and KHO_ACCEL, QEMU's accelerator.
+# With -p, vmtest.sh only prints which one it is: to find out takes ten seconds
+# where KVM does not work.
 #
 # A test is a file in tests/, or another directory TESTS beside it. Sourced here,
 # it says what guest it needs:
@@ -45,8 +48,9 @@ jobs=1
 tests_from=tests
 declare -A others=()
 programs=()
+probe=
 
-while getopts k:K:b:o:j:d:h opt; do
+while getopts k:K:b:o:j:d:ph opt; do
 	case $opt in
 	k) kernel=$OPTARG ;;
 	K) others[${OPTARG%%=*}]=${OPTARG#*=} ;;
@@ -54,6 +58,7 @@ while getopts k:K:b:o:j:d:h opt; do
 	o) out=$OPTARG ;;
 	j) jobs=$OPTARG ;;
 	d) tests_from=$OPTARG ;;
+	p) probe=1 ;;
 	*) sed -n '4,/^$/s/^# \?//p' "$0"; exit 4 ;;
 	esac
 done
@@ -66,6 +71,24 @@ skip_all() {
 
 command -v qemu-system-x86_64 > /dev/null || skip_all "qemu-system-x86_64 not found"
 [ -f "$kernel" ] || skip_all "no kernel at $kernel; name one with -k"
+
+# A device node is no proof of KVM: see whether a kernel gets anywhere with it.
+accelerator() {
+	if [ -w /dev/kvm ] && timeout 10 qemu-system-x86_64 -accel kvm -cpu max -m 512 \
+		-display none -monitor none -no-reboot -nodefaults -serial stdio \
+		-kernel "$kernel" -append "console=ttyS0 panic=-1" \
+		< /dev/null 2>&1 | grep -q 'Linux version'; then
+		echo kvm
+	else
+		echo tcg
+	fi
+}
+
+accel=${KHO_ACCEL:-$(accelerator)}
+if [ -n "$probe" ]; then
+	echo "$accel"
+	exit
+fi
 
 [ -n "$out" ] || out=$(mktemp -d)
 mkdir -p "$out"
@@ -81,15 +104,6 @@ for name in "${!others[@]}"; do
 done
 "$here/mkinitramfs.sh" "${programs[@]}" "$out/initramfs.cpio" "$here/$tests_from" "${images[@]}" ||
 	skip_all "no initramfs, see above"
-
-# A device node is no proof of KVM: see whether a kernel gets anywhere with it.
-accel=tcg
-if [ -w /dev/kvm ] && timeout 20 qemu-system-x86_64 -accel kvm -cpu max -m 512 \
-	-display none -monitor none -no-reboot -nodefaults -serial stdio \
-	-kernel "$out/bzImage" -append "console=ttyS0 panic=-1" \
-	< /dev/null 2>&1 | grep -q 'Linux version'; then
-	accel=kvm
-fi
 
 # What no kernel may say, whatever the test says.
 splat='WARNING:|BUG:|Oops|general protection|kernel BUG|KASAN|UBSAN|Call Trace'
