@@ -11,6 +11,7 @@
 #include <linux/page-isolation.h>
 #include <linux/pageblock-flags.h>
 #include <linux/pfn.h>
+#include <linux/rcupdate.h>
 #include <linux/types.h>
 #include <linux/kho/abi/kexec_handover.h>
 
@@ -70,9 +71,16 @@ void kho_release_pages(struct page *page, unsigned long nr_pages);
 static inline bool kho_page_held(unsigned long pfn)
 {
 	unsigned long block = pfn / MAX_ORDER_NR_PAGES;
+	const unsigned long *held;
+	bool is_held;
 
-	return kho_held_blocks && block < kho_nr_blocks &&
-	       test_bit(block, kho_held_blocks);
+	/* Pairs with free_maps(). */
+	rcu_read_lock();
+	held = READ_ONCE(kho_held_blocks);
+	is_held = held && block < kho_nr_blocks && test_bit(block, held);
+	rcu_read_unlock();
+
+	return is_held;
 }
 
 /**

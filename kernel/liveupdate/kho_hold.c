@@ -27,6 +27,7 @@
 #include <linux/memblock.h>
 #include <linux/mm.h>
 #include <linux/range.h>
+#include <linux/rcupdate.h>
 #include <linux/sizes.h>
 
 #include "kho_internal.h"
@@ -511,23 +512,29 @@ static void __init free_map(void *map, size_t size)
 	free_reserved_area(map, map + PAGE_ALIGN(size), -1, NULL);
 }
 
-/* All blocks are open by now, and deferred struct pages initialized. */
+/*
+ * All blocks are open by now, and deferred struct pages initialized. But compaction may
+ * be asking kho_page_held().
+ */
 static int __init free_maps(void)
 {
+	unsigned long *held = kho_held_blocks;
 	unsigned long i;
 
-	if (!kho_held_blocks)
+	if (!held)
 		return 0;
+
+	WRITE_ONCE(kho_held_blocks, NULL);
+	synchronize_rcu();
 
 	for (i = 0; i < nr_chunks; i++) {
 		if (node_map[i])
 			free_map(node_map[i], PAGE_SIZE);
 	}
 	free_map(node_map, nr_chunks * sizeof(*node_map));
-	free_map(kho_held_blocks, blocks_size());
+	free_map(held, blocks_size());
 	free_map(kho_exact_blocks, blocks_size());
 
-	kho_held_blocks = NULL;
 	kho_exact_blocks = NULL;
 	node_map = NULL;
 	return 0;
