@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * /dev/liveupdate: where sessions come from. One process has it at a time.
+ * /dev/liveupdate: where sessions come from. One process has it at a time, and that
+ * needs CAP_SYS_ADMIN, whatever the mode of the node is.
  */
 
 #include <linux/atomic.h>
+#include <linux/capability.h>
 #include <linux/err.h>
 #include <linux/fs.h>
 #include <linux/init.h>
@@ -17,6 +19,9 @@ static atomic_t in_use = ATOMIC_INIT(0);
 
 static int luo_open(struct inode *inode, struct file *file)
 {
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+
 	return atomic_cmpxchg(&in_use, 0, 1) ? -EBUSY : 0;
 }
 

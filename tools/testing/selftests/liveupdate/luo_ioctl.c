@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "../kselftest_harness.h"
@@ -40,6 +41,43 @@ FIXTURE_TEARDOWN(luo)
 	EXPECT_EQ(0, read_number(TEST_DIR "errors"));
 	EXPECT_EQ(nr_calls("preserve"), nr_calls("unpreserve"));
 	close(self->device);
+}
+
+/* Of a user who may write to the device, but has no capabilities. */
+static int open_unprivileged(void)
+{
+	int status, fd;
+	pid_t pid;
+
+	pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (!pid) {
+		/* Others than root may not search the guest's root directory. */
+		if (chdir("/dev") || setresgid(65534, 65534, 65534) ||
+		    setresuid(65534, 65534, 65534))
+			_exit(0);
+		fd = open("liveupdate", O_RDWR);
+		_exit(fd < 0 ? errno : 0);
+	}
+
+	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		return -ECHILD;
+
+	return -WEXITSTATUS(status);
+}
+
+TEST_F(luo, unprivileged)
+{
+	EXPECT_EQ(-EACCES, open_unprivileged());
+	ASSERT_EQ(0, chmod(DEVICE, 0666));
+	EXPECT_EQ(-EPERM, open_unprivileged());
+	close(self->device);
+	EXPECT_EQ(-EPERM, open_unprivileged());
+	EXPECT_EQ(0, chmod(DEVICE, 0600));
+
+	self->device = open(DEVICE, O_RDWR);
+	EXPECT_LE(0, self->device);
 }
 
 TEST_F(luo, exclusive)
