@@ -174,11 +174,25 @@ static void check_names(int nr, char **paths)
 	}
 }
 
-/* Nothing that happens to the terminal or the caller concerns it. */
-static _Noreturn void keep(int ready)
+/* Who waits for the end of a pipe, or unmounts, must not have to wait for the keeper. */
+static void close_all_but(int a, int b)
 {
-	int null = open("/dev/null", O_RDWR);
+	unsigned int low = a < b ? a : b, high = a < b ? b : a;
 
+	if (low > STDERR_FILENO + 1)
+		close_range(STDERR_FILENO + 1, low - 1, 0);
+	if (high > low + 1)
+		close_range(low + 1, high - 1, 0);
+	close_range(high + 1, ~0U, 0);
+}
+
+/* Nothing that happens to the terminal or the caller concerns it. */
+static _Noreturn void keep(int session, int ready)
+{
+	int null;
+
+	close_all_but(session, ready);
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (setsid() < 0 || chdir("/") || null < 0 || dup2(null, 0) < 0 ||
 	    dup2(null, 1) < 0 || dup2(null, 2) < 0 || write(ready, "", 1) != 1)
 		_exit(EXIT_FAILED);
@@ -189,7 +203,7 @@ static _Noreturn void keep(int ready)
 }
 
 /* Somebody has to have the session until the kexec. */
-static pid_t start_keeper(void)
+static pid_t start_keeper(int session)
 {
 	int ready[2];
 	pid_t pid;
@@ -202,7 +216,7 @@ static pid_t start_keeper(void)
 	if (pid < 0)
 		fail(EXIT_FAILED, errno, "fork");
 	if (!pid)
-		keep(ready[1]);
+		keep(session, ready[1]);
 
 	close(ready[1]);
 	if (read(ready[0], &byte, 1) != 1)
@@ -241,7 +255,7 @@ int cmd_save(int argc, char **argv)
 	preserve(session, index_fd, INDEX_TOKEN, "index");
 	preserve(session, new_memfd("guard"), GUARD_TOKEN, "guard");
 
-	keeper = start_keeper();
+	keeper = start_keeper(session);
 	if (json) {
 		fputs("{\"session\": ", stdout);
 		print_json_string(stdout, argv[1]);

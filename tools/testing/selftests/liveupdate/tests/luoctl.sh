@@ -30,8 +30,12 @@ stage1()
 	exits 1 "a pipe" luoctl save files fifo
 	check_eq "nothing is left of that" 0 "$(wc -l < $LIST/outgoing)"
 
+	exec 8< sums
 	exits 0 "save" luoctl save files files/*
 	says "5 files, 3000021 bytes, are kept in session files by process [0-9]*"
+	check "the keeper has nothing else open" eval '! ls -l \
+		"/proc/$(said ".*by process \([0-9]*\)")/fd" | grep -v /dev/null | grep " /"'
+	exec 8<&-
 	exits 1 "the same name again" luoctl save files files/*
 	exits 0 "save with --json" luoctl --json save more sums
 	says '{"session": "more", "files": 1, "bytes": [0-9]*, "keeper": [0-9]*}'
