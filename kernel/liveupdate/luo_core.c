@@ -24,13 +24,18 @@
 #include "kho_internal.h"
 #include "luo_internal.h"
 
-/* What was asked for, and when it cannot be had it is cleared. */
+/* What was asked for, or true when sessions arrive; when it cannot be had it is cleared. */
 static bool luo_enabled __ro_after_init;
+
+/* The command line says which of both. Otherwise it is on when sessions arrive. */
+static bool luo_told __initdata;
 
 static int __init liveupdate_param(char *p)
 {
 	if (!p || kstrtobool(p, &luo_enabled))
 		pr_err("liveupdate=%s ignored: expected on or off\n", p ?: "");
+	else
+		luo_told = true;
 
 	return 0;
 }
@@ -40,7 +45,8 @@ early_param("liveupdate", liveupdate_param);
  * liveupdate_enabled - whether files can be handed over
  *
  * Context: Any.
- * Return: true with liveupdate=on, unless KHO is off.
+ * Return: true with liveupdate=on, or without liveupdate= when the previous kernel has
+ * handed sessions over, unless KHO is off.
  */
 bool liveupdate_enabled(void)
 {
@@ -124,14 +130,14 @@ static int check_image(const struct kimage *image)
  * To be called when nothing else can fail any more: all is as if files were never
  * frozen when this fails, but nothing undoes it when it has succeeded.
  *
- * An image that carries no handover is refused as long as files are preserved.
- * One that returns to this kernel needs nothing. Not exported: only the reboot
+ * An image that carries no handover is refused as long as files are preserved, and any
+ * image as long as a session of the previous kernel is not finished: it is not handed on.
+ * An image that returns to this kernel needs nothing. Not exported: only the reboot
  * itself has a use for it.
  *
  * Context: kernel_kexec(), with the kexec lock held, while everything runs.
- * Return: 0; -EBUSY when the image carries no handover, and files would be lost;
- * -EINTR when the caller was killed; or the -errno of a file that could not be
- * frozen.
+ * Return: 0; -EBUSY when files or sessions would be lost; -EINTR when the caller was
+ * killed; or the -errno of a file that could not be frozen.
  */
 int liveupdate_reboot(void)
 {
@@ -143,7 +149,8 @@ int liveupdate_reboot(void)
 	if (down_write_killable(&gate))
 		return -EINTR;
 
-	err = check_image(kexec_image) ?: luo_sessions_freeze(&outgoing->sessions_pa);
+	err = check_image(kexec_image) ?: luo_sessions_check_finished() ?:
+	      luo_sessions_freeze(&outgoing->sessions_pa);
 	if (!err)
 		luo_flbs_write();
 	gate_closed = !err;
@@ -151,16 +158,16 @@ int liveupdate_reboot(void)
 	return err;
 }
 
-/* Read what the previous kernel has left. Returns how often that happened. */
-static u64 __init take_over(void)
+/* Read what the previous kernel has left: all of it is 0 if that is nothing. */
+static void __init read_incoming(struct luo_ser *copy)
 {
 	const struct luo_ser *ser;
-	struct luo_ser copy;
 	phys_addr_t phys;
 	size_t size;
 
+	memset(copy, 0, sizeof(*copy));
 	if (kho_retrieve_subtree(LUO_KHO_SUBTREE, &phys, &size))
-		return 0;
+		return;
 
 	ser = phys_to_virt(phys);
 	if (size < sizeof(*ser) || !PAGE_ALIGNED(phys) ||
@@ -169,15 +176,11 @@ static u64 __init take_over(void)
 		    sizeof(ser->compatible))) {
 		pr_warn("%s of %zu bytes at %pa not understood: no session can be retrieved\n",
 			LUO_KHO_SUBTREE, size, &phys);
-		return 0;
+		return;
 	}
 
-	copy = *ser;
+	*copy = *ser;
 	kho_restore_free(phys_to_virt(phys));
-
-	luo_sessions_take_over(copy.sessions_pa);
-	luo_flbs_take_over(copy.flbs_pa);
-	return copy.liveupdate_num;
 }
 
 /* What the next kernel finds if no session is made: no list of them at all. */
@@ -218,23 +221,40 @@ err_ser:
 	return err;
 }
 
+/* Sessions that arrived and that nobody can retrieve. */
+static unsigned long nr_lost __initdata;
+
 static int __init luo_init(void)
 {
+	struct luo_ser incoming;
+	unsigned long nr;
 	int err;
 
-	if (!luo_enabled)
-		return 0;
-
 	if (!kho_is_enabled()) {
-		pr_err("disabled: kexec handover is off\n");
+		if (luo_enabled)
+			pr_err("disabled: kexec handover is off\n");
 		luo_enabled = false;
 		return 0;
 	}
 
-	err = hand_over(take_over() + 1);
+	read_incoming(&incoming);
+	nr = luo_sessions_take_over(incoming.sessions_pa);
+	if (nr && !luo_told)
+		luo_enabled = true;
+	if (!luo_enabled) {
+		nr_lost = nr;
+		luo_sessions_forget();
+		return 0;
+	}
+
+	if (nr)
+		pr_info("took over %lu sessions\n", nr);
+	luo_flbs_take_over(incoming.flbs_pa);
+	err = hand_over(incoming.liveupdate_num + 1);
 	if (err) {
 		pr_err("disabled: nothing can be handed over: %d\n", err);
 		luo_enabled = false;
+		nr_lost = nr;
 	}
 
 	return 0;
@@ -242,3 +262,15 @@ static int __init luo_init(void)
 
 /* Preserving is possible from here on. */
 fs_initcall(luo_init);
+
+/* When all others have claimed what is theirs. */
+static int __init luo_say_lost(void)
+{
+	if (nr_lost)
+		pr_warn("live update is off: %lu sessions of the previous kernel are lost, up to %lu KiB stay reserved\n",
+			nr_lost,
+			atomic_long_read(&kho_in.nr_unclaimed) << (PAGE_SHIFT - 10));
+
+	return 0;
+}
+late_initcall_sync(luo_say_lost);

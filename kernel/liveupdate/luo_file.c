@@ -410,7 +410,15 @@ void luo_files_write(struct luo_files *files, struct luo_session_ser *ser)
 	ser->count = files->nr;
 }
 
-static void forget(struct luo_files *files)
+/**
+ * luo_files_forget - drop the list of the files of an incoming session
+ * @files: the files
+ *
+ * Their memory stays reserved, unless they were finished.
+ *
+ * Context: luo_session.lock is held alone, or nobody knows the session.
+ */
+void luo_files_forget(struct luo_files *files)
 {
 	struct luo_file *luo_file, *next;
 
@@ -469,7 +477,7 @@ int luo_files_read(struct luo_files *files, const struct luo_session_ser *ser)
 	return 0;
 
 err_forget:
-	forget(files);
+	luo_files_forget(files);
 	return err;
 }
 
@@ -603,6 +611,6 @@ int luo_files_finish(struct luo_files *files)
 					      LUO_COMPATIBLE_LENGTH),
 			lost->ser->compatible);
 
-	forget(files);
+	luo_files_forget(files);
 	return 0;
 }

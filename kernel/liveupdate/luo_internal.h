@@ -99,9 +99,11 @@ int luo_device_init(void);
 
 /* luo_session.c */
 void luo_sessions_init(void);
-void luo_sessions_take_over(u64 sessions_pa);
+unsigned long luo_sessions_take_over(u64 sessions_pa);
+void luo_sessions_forget(void);
 struct file *luo_session_create(const u8 *name);
 struct file *luo_session_retrieve(const u8 *name);
+int luo_sessions_check_finished(void);
 int luo_sessions_freeze(u64 *sessions_pa);
 void luo_sessions_show_outgoing(struct seq_file *m);
 void luo_sessions_show_incoming(struct seq_file *m);
@@ -118,6 +120,7 @@ void luo_files_write(struct luo_files *files, struct luo_session_ser *ser);
 int luo_files_read(struct luo_files *files, const struct luo_session_ser *ser);
 struct file *luo_files_retrieve(struct luo_files *files, u64 token);
 int luo_files_finish(struct luo_files *files);
+void luo_files_forget(struct luo_files *files);
 
 /* luo_handler.c */
 struct liveupdate_file_handler *luo_handler_get_for_file(struct file *file);

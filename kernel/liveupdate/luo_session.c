@@ -296,8 +296,24 @@ static long luo_session_ioctl(struct file *file, unsigned int cmd,
 			    ARRAY_SIZE(session_ioctls));
 }
 
+static void show_escaped(struct seq_file *m, const struct luo_session *session)
+{
+	seq_escape_str(m, session->name, ESCAPE_OCTAL | ESCAPE_NAP | ESCAPE_APPEND, "\\");
+	seq_putc(m, '\n');
+}
+
+/* The name of the file is too short for that of a session, and says not which side. */
+static void luo_session_show_fdinfo(struct seq_file *m, struct file *file)
+{
+	const struct luo_session *session = file->private_data;
+
+	seq_printf(m, "luo-session-%s:\t", session->incoming ? "incoming" : "outgoing");
+	show_escaped(m, session);
+}
+
 static const struct file_operations luo_session_fops = {
 	.owner = THIS_MODULE,
+	.show_fdinfo = luo_session_show_fdinfo,
 	.release = luo_session_release,
 	.unlocked_ioctl = luo_session_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
@@ -400,6 +416,39 @@ struct file *luo_session_retrieve(const u8 *name)
 	return file;
 }
 
+/* More would fill the log. */
+#define MAX_NAMED	16
+
+/**
+ * luo_sessions_check_finished - whether a reboot would lose an incoming session
+ *
+ * One that cannot be retrieved is lost already, as was said when it arrived. One of which
+ * all files were retrieved has nothing left to lose.
+ *
+ * Context: Process context; may sleep.
+ * Return: 0; or -EBUSY when there is another one that is not finished, after a line for
+ * each of them that says what to do.
+ */
+int luo_sessions_check_finished(void)
+{
+	const struct luo_session *session;
+	unsigned long nr = 0;
+
+	guard(mutex)(&incoming.lock);
+
+	list_for_each_entry(session, &incoming.list, list) {
+		if (session->damaged || nr_retrieved(session) == READ_ONCE(session->files.nr) ||
+		    ++nr > MAX_NAMED)
+			continue;
+		pr_err("kexec refused: session %*pE of the previous kernel is not finished: finish it, or give it up with luoctl drop\n",
+		       (int)strlen(session->name), session->name);
+	}
+
+	if (nr > MAX_NAMED)
+		pr_err("kexec refused: nor are %lu more sessions\n", nr - MAX_NAMED);
+	return nr ? -EBUSY : 0;
+}
+
 static void unfreeze_before(struct luo_session *session)
 {
 	list_for_each_entry_continue_reverse(session, &outgoing.list, list)
@@ -457,8 +506,7 @@ int luo_sessions_freeze(u64 *sessions_pa)
 static void show_name(struct seq_file *m, const struct luo_session *session)
 {
 	seq_puts(m, "name ");
-	seq_escape_str(m, session->name, ESCAPE_OCTAL | ESCAPE_NAP | ESCAPE_APPEND, "\\");
-	seq_putc(m, '\n');
+	show_escaped(m, session);
 }
 
 /**
@@ -568,8 +616,9 @@ static void take_over(const struct luo_session_ser *ser)
  *
  * Context: Process context; may sleep. When nobody retrieves sessions yet, but for
  *	    KUnit tests.
+ * Return: how many sessions there are now.
  */
-void luo_sessions_take_over(u64 sessions_pa)
+unsigned long luo_sessions_take_over(u64 sessions_pa)
 {
 	const struct luo_session_ser *ser;
 	struct kho_block_set blocks;
@@ -579,7 +628,7 @@ void luo_sessions_take_over(u64 sessions_pa)
 	if (kho_block_set_restore(&blocks, sessions_pa)) {
 		pr_warn("list of sessions at %#llx is damaged: no session can be retrieved\n",
 			sessions_pa);
-		return;
+		return 0;
 	}
 
 	mutex_lock(&incoming.lock);
@@ -588,7 +637,26 @@ void luo_sessions_take_over(u64 sessions_pa)
 		take_over(ser);
 	mutex_unlock(&incoming.lock);
 
-	if (incoming.nr)
-		pr_info("took over %lu sessions\n", incoming.nr);
 	kho_block_set_destroy(&blocks);
+	return incoming.nr;
+}
+
+/**
+ * luo_sessions_forget - give up all that luo_sessions_take_over() has learnt
+ *
+ * The memory of files stays reserved.
+ *
+ * Context: While booting, when nobody can retrieve sessions.
+ */
+void __init luo_sessions_forget(void)
+{
+	struct luo_session *session, *next;
+
+	guard(mutex)(&incoming.lock);
+
+	list_for_each_entry_safe(session, next, &incoming.list, list) {
+		unlink_session(&incoming, session);
+		luo_files_forget(&session->files);
+		kfree(session);
+	}
 }

@@ -25,8 +25,8 @@ extern "C" {
  *
  * Only one process at a time has it.
  *
- * Return: the descriptor; -ENOENT when the kernel has no live update, or was booted
- * without liveupdate=on; -EBUSY when somebody has it; -EACCES.
+ * Return: the descriptor; -ENOENT when the kernel has no live update, or it is off;
+ * -EBUSY when somebody has it; -EPERM without CAP_SYS_ADMIN; -EACCES.
  */
 int luo_open(void);
 

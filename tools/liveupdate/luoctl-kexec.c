@@ -68,7 +68,8 @@ static void check_cmdline(const char *cmdline, bool reused)
 	if (!is_on(cmdline, "kho", reused))
 		fail(EXIT_FAILED, 0,
 		     "the next kernel would hand nothing on: its command line has no kho=on");
-	if (!is_on(cmdline, "liveupdate", false))
+	/* Sessions that arrive switch it on, in a kernel like this one. */
+	if (!is_on(cmdline, "liveupdate", reused))
 		fail(EXIT_FAILED, 0,
 		     "the next kernel would not know of sessions: its command line has no liveupdate=on");
 }
@@ -100,7 +101,7 @@ static void reboot_now(void)
 
 static const char usage[] =
 	"usage: luoctl kexec KERNEL [--initrd FILE]\n"
-	"               [--reuse-cmdline | --command-line STRING] [--load-only]";
+	"               [--reuse-cmdline | --command-line STRING] [--load-only | --discard]";
 
 int cmd_kexec(int argc, char **argv)
 {
@@ -109,10 +110,11 @@ int cmd_kexec(int argc, char **argv)
 		{ "reuse-cmdline", no_argument, NULL, 'r' },
 		{ "command-line", required_argument, NULL, 'c' },
 		{ "load-only", no_argument, NULL, 'l' },
+		{ "discard", no_argument, NULL, 'd' },
 		{}
 	};
 	const char *initrd = NULL, *cmdline = NULL;
-	bool reused = false, load_only = false;
+	bool reused = false, load_only = false, discard = false;
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -131,17 +133,24 @@ int cmd_kexec(int argc, char **argv)
 		case 'l':
 			load_only = true;
 			break;
+		case 'd':
+			discard = true;
+			break;
 		default:
 			fail(EXIT_USAGE, 0, "%s", usage);
 		}
 	}
 
-	if (optind != argc - 1 || !cmdline)
+	if (optind != argc - 1 || !cmdline || (load_only && discard))
 		fail(EXIT_USAGE, 0, "%s", usage);
 
 	need_live_update();
 	check_cmdline(cmdline, reused);
+	if (!discard)
+		check_unfinished();
 	load(argv[optind], initrd, cmdline);
+	if (discard)
+		discard_sessions();
 	cmd_status(1, NULL);
 	if (!load_only)
 		reboot_now();

@@ -12,7 +12,6 @@
 #include "libluo.h"
 #include "luoctl.h"
 
-#define LUO_DIR	"/sys/kernel/debug/liveupdate/"
 #define KHO_DIR	"/sys/kernel/debug/kho/"
 
 /* A number in debugfs, or -1 when it is not there. */
@@ -37,8 +36,7 @@ static long long page_bytes(const char *path)
 	return pages < 0 ? pages : pages * sysconf(_SC_PAGESIZE);
 }
 
-/* The kernel writes characters that cannot be printed, and backslashes, as "\012". */
-static void unescape(char *string)
+void unescape(char *string)
 {
 	char *from = string, *to = string;
 
@@ -53,34 +51,45 @@ static void unescape(char *string)
 	*to = '\0';
 }
 
-/* A line of outgoing or incoming: "files N [retrieved N STATE] name NAME". */
-static void print_session(char *line, bool *first)
+/* "files N [retrieved N STATE] name NAME" */
+bool parse_listed(char *line, struct listed *session)
 {
-	char *name = strstr(line, "name "), state[32] = "";
-	unsigned long files = 0, retrieved = 0;
-	int fields;
+	char *name = strstr(line, "name ");
 
+	memset(session, 0, sizeof(*session));
 	if (!name)
-		return;
+		return false;
 
 	line[strcspn(line, "\n")] = '\0';
-	name += strlen("name ");
-	fields = sscanf(line, "files %lu retrieved %lu %31s", &files, &retrieved, state);
+	session->name = name + strlen("name ");
+	if (sscanf(line, "files %lu retrieved %lu %31s", &session->files,
+		   &session->retrieved, session->state) != 3)
+		session->state[0] = '\0';
+	return true;
+}
+
+static void print_session(char *line, bool *first)
+{
+	struct listed session;
+
+	if (!parse_listed(line, &session))
+		return;
+
 	if (!json) {
-		printf("  %s: %lu files", name, files);
-		if (fields == 3)
-			printf(", %lu retrieved, %s", retrieved, state);
+		printf("  %s: %lu files", session.name, session.files);
+		if (*session.state)
+			printf(", %lu retrieved, %s", session.retrieved, session.state);
 		putchar('\n');
 		return;
 	}
 
-	unescape(name);
+	unescape(session.name);
 	printf("%s{\"name\": ", *first ? "" : ", ");
-	print_json_string(stdout, name);
-	printf(", \"files\": %lu", files);
-	if (fields == 3) {
-		printf(", \"retrieved\": %lu, \"state\": ", retrieved);
-		print_json_string(stdout, state);
+	print_json_string(stdout, session.name);
+	printf(", \"files\": %lu", session.files);
+	if (*session.state) {
+		printf(", \"retrieved\": %lu, \"state\": ", session.retrieved);
+		print_json_string(stdout, session.state);
 	}
 	putchar('}');
 	*first = false;

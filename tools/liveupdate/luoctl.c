@@ -23,8 +23,10 @@ static const char usage[] =
 	"  status                      what is handed over, and what was\n"
 	"  save NAME FILE...           keep copies of files in memory, in a session\n"
 	"  restore NAME DIRECTORY      after the kexec: write them there\n"
+	"  drop NAME                   after the kexec: give a session up\n"
 	"  kexec KERNEL [--initrd FILE] [--reuse-cmdline | --command-line STRING]\n"
-	"        [--load-only]         check that a handover can happen, load, and reboot\n"
+	"        [--load-only | --discard]\n"
+	"                              check that a handover can happen, load, and reboot\n"
 	"\n"
 	"  --json                      print objects, for programs\n"
 	"  --help                      print this\n"
@@ -39,6 +41,7 @@ static const struct {
 	{ "status", cmd_status },
 	{ "save", cmd_save },
 	{ "restore", cmd_restore },
+	{ "drop", cmd_drop },
 	{ "kexec", cmd_kexec },
 	{}
 };
@@ -80,8 +83,10 @@ int need_device(void)
 
 	if (device == -ENOENT)
 		fail(EXIT_NO_KERNEL, 0,
-		     "no %s: the kernel has no live update, or was not booted with kho=on liveupdate=on",
+		     "no %s: the kernel has no live update, or it is off, see kho= and liveupdate=",
 		     LUO_DEVICE);
+	if (device == -EBUSY)
+		fail(EXIT_FAILED, 0, "%s: in use by %s", LUO_DEVICE, device_holders());
 	if (device < 0)
 		fail(EXIT_FAILED, -device, "%s", LUO_DEVICE);
 

@@ -622,6 +622,17 @@ static void again(const char *name, int nr)
 	printf("%s all files of %s are handed on\n", failed ? "not ok" : "ok", name);
 }
 
+/* Without retrieving any of its files. */
+static void finish_unread(const char *name)
+{
+	int session = luo_retrieve(device, name);
+
+	if (session < 0 || luo_finish(session))
+		failed = 1;
+	printf("%s %s is finished\n", failed ? "not ok" : "ok", name);
+	close(session);
+}
+
 int main(int argc, char **argv)
 {
 	char name[64];
@@ -632,6 +643,14 @@ int main(int argc, char **argv)
 		run(argv[2]);
 	} else if (argc == 4 && !strcmp(argv[1], "again")) {
 		again(argv[2], atoi(argv[3]));
+		keep_running();
+	} else if (argc >= 2 && !strcmp(argv[1], "finish")) {
+		for (i = 2; i < argc; i++)
+			finish_unread(argv[i]);
+	} else if (argc == 3 && !strcmp(argv[1], "hold")) {
+		if (luo_retrieve(device, argv[2]) < 0)
+			die(argv[2]);
+		printf("ok session %s is held\n", argv[2]);
 		keep_running();
 	} else if (argc >= 2 && !strcmp(argv[1], "keep")) {
 		for (i = 2; i + 1 < argc; i += 2)

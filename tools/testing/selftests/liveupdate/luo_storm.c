@@ -7,7 +7,7 @@
  *	luo_storm after [SEED]	after the kexec: see what has arrived, retrieve and finish
  *				all of it at random; and begin the next storm before that
  *	luo_storm visit SEED	after the kexec: the same in the background, but give the
- *				sessions back until this kernel ends
+ *				sessions back, and finish none before SIGUSR1
  *
  * What must arrive is in the books: a memfd in a session of its own. Each thread notes
  * there what it is about to do and, afterwards, what it has done. SEED decides what each
@@ -18,6 +18,7 @@
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <sys/prctl.h>
 
@@ -572,7 +573,7 @@ static void *take_all(void *arg)
 	__u64 state = books->seed * NR_THREADS + me, random;
 	unsigned int op, nr, token, own;
 
-	while (visiting || !all_over()) {
+	while (get(visiting) || !all_over()) {
 		random = next_random(&state);
 		op = random % 256;
 		nr = random >> 16 & 0xffff;
@@ -581,17 +582,22 @@ static void *take_all(void *arg)
 		/* Who visits leaves some files, so that sessions are not over. */
 		if (op >= 32)
 			retrieve_file(nr % NR_SLOTS,
-				      token % (visiting ? NR_TOKENS / 2 : NR_TOKENS));
+				      token % (get(visiting) ? NR_TOKENS / 2 : NR_TOKENS));
 		else if (slots[own].over)
 			continue;
 		else if (slots[own].fd < 0)
 			retrieve_session(own);
-		else if (op < 24 || visiting)
+		else if (op < 24 || get(visiting))
 			close_session(&slots[own]);
 		else
 			finish_session(own);
 	}
 	return NULL;
+}
+
+static void end_visit(int signal)
+{
+	put(visiting, false);
 }
 
 static void after(void)
@@ -614,6 +620,7 @@ int main(int argc, char **argv)
 	if (!keep && !visiting && (argc < 2 || argc > 3 || strcmp(argv[1], "after")))
 		return usage();
 
+	signal(SIGUSR1, end_visit);
 	open_device(1000);
 	for (nr = 0; nr < NR_SLOTS; nr++) {
 		pthread_mutex_init(&slots[nr].lock, NULL);

@@ -66,6 +66,28 @@ program()
 	done < /tmp/said
 }
 
+# exits STATUS WHAT COMMAND...
+exits()
+{
+	local status=$1 what=$2
+	shift 2
+	"$@" > /tmp/out 2>&1
+	check_eq "$what: exit status" "$status" $?
+	say_lines note < /tmp/out
+}
+
+# said PATTERN: what the last command has printed where \( \) is
+said()
+{
+	sed -n "s/$1/\1/p" /tmp/out
+}
+
+# says LINE: whether the last command has printed a line that matches
+says()
+{
+	check "it says what" grep -qx "$1" /tmp/out
+}
+
 # param NAME: value of a parameter of the kernel command line
 param()
 {

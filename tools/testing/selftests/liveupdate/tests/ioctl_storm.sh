@@ -41,7 +41,12 @@ stage3()
 	EXTRA=
 	load_next 4
 	program luo_storm visit "$(seed_of 3)"
-	kexec_in_the_middle 3
+	wait_for_the_middle 3
+	refused "busy"
+	check "and says why" log "luo: kexec refused: session .* of the previous kernel is not"
+	check "the sessions are finished" killall -USR1 luo_storm
+	check "all of them" eventually none_incoming
+	boot_next
 }
 
 stage4()
@@ -66,12 +71,22 @@ seed_of()
 }
 
 # kexec_in_the_middle STAGE: after a third of the time, half of that more or less
+none_incoming()
+{
+	! grep -q . "$LIST/incoming"
+}
+
 kexec_in_the_middle()
+{
+	wait_for_the_middle "$1"
+	boot_next
+}
+
+wait_for_the_middle()
 {
 	local ms third
 	third=$(($(param khostorm) * 1000 / 3))
 	ms=$((third / 2 + ($(seed_of "$1") * 2654435761 >> 8) % third))
 	check_eq "no operation came when it should not" 0 "$(cat "$TEST/errors")"
 	sleep "$((ms / 1000)).$(printf %03d $((ms % 1000)))"
-	boot_next
 }

@@ -33,8 +33,8 @@ stage1()
 	exec 8< sums
 	exits 0 "save" luoctl save files files/*
 	says "5 files, 3000021 bytes, are kept in session files by process [0-9]*"
-	check "the keeper has nothing else open" eval '! ls -l \
-		"/proc/$(said ".*by process \([0-9]*\)")/fd" | grep -v /dev/null | grep " /"'
+	check_eq "the keeper has no other file open" 0 \
+		"$(files_of "$(said ".*by process \([0-9]*\)")" | wc -l)"
 	exec 8<&-
 	exits 1 "the same name again" luoctl save files files/*
 	exits 0 "save with --json" luoctl --json save more sums
@@ -148,6 +148,15 @@ stage3()
 	exits 3 "kexec" luoctl kexec /boot/bzImage --reuse-cmdline
 }
 
+# files_of PID: what it has open that has a path
+files_of()
+{
+	local fd
+	for fd in "/proc/$1/fd"/*; do
+		readlink "$fd"
+	done | grep -v '^/dev/null$' | grep ^/
+}
+
 # default_on: the running kernel shows that KHO is on, and then it need not be said
 default_on()
 {
@@ -163,7 +172,10 @@ default_on()
 		luoctl kexec /boot/bzImage --reuse-cmdline --load-only
 	says "luoctl: the next kernel would hand nothing on: .*"
 	: > /tmp/cmdline
-	exits 1 "live update is not the default" \
+	exits 0 "sessions will switch live update on" \
+		luoctl kexec /boot/bzImage --reuse-cmdline --load-only
+	echo liveupdate=off > /tmp/cmdline
+	exits 1 "but for that it must not be off" \
 		luoctl kexec /boot/bzImage --reuse-cmdline --load-only
 	says "luoctl: the next kernel would not know of sessions: .*"
 	umount /proc/cmdline
@@ -218,26 +230,4 @@ restore_and_send()
 	kill "-$1" $!
 	kill -CONT $!
 	wait $!
-}
-
-# exits STATUS WHAT COMMAND...
-exits()
-{
-	local status=$1 what=$2
-	shift 2
-	"$@" > /tmp/out 2>&1
-	check_eq "$what: exit status" "$status" $?
-	say_lines note < /tmp/out
-}
-
-# said PATTERN: what the last command has printed where \( \) is
-said()
-{
-	sed -n "s/$1/\1/p" /tmp/out
-}
-
-# says LINE: whether the last command has printed a line that matches
-says()
-{
-	check "it says what" grep -qx "$1" /tmp/out
 }

@@ -38,6 +38,7 @@ stage2()
 {
 	program luo_memfd_mm after writers
 	program luo_memfd again threads
+	program luo_handover finish last
 	next_stage 3
 }
 
@@ -65,7 +66,7 @@ switches()
 
 hand_on()
 {
-	check_eq "sessions that were not retrieved are gone" 1 "$(cat $LIST/unclaimed)"
+	check_eq "no other session has come" 1 "$(cat $LIST/unclaimed)"
 	# What the next kernel is told is how many live updates there were then.
 	check_eq "live updates are counted" $(($1 - 1)) \
 		"$(od -An -tu8 -j8 -N8 $KHO/out/sub_fdts/LUO | tr -d ' ')"
