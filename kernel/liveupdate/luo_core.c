@@ -255,6 +255,7 @@ static int __init luo_init(void)
 		pr_err("disabled: nothing can be handed over: %d\n", err);
 		luo_enabled = false;
 		nr_lost = nr;
+		luo_sessions_forget();
 	}
 
 	return 0;

@@ -296,6 +296,10 @@ static long luo_session_ioctl(struct file *file, unsigned int cmd,
 			    ARRAY_SIZE(session_ioctls));
 }
 
+/*
+ * A name can be anything; see that it stays in its line, and that no other one looks
+ * the same.
+ */
 static void show_escaped(struct seq_file *m, const struct luo_session *session)
 {
 	seq_escape_str(m, session->name, ESCAPE_OCTAL | ESCAPE_NAP | ESCAPE_APPEND, "\\");
@@ -499,10 +503,6 @@ int luo_sessions_freeze(u64 *sessions_pa)
 	return 0;
 }
 
-/*
- * A name can be anything; see that it stays in its line, and that no other one looks
- * the same.
- */
 static void show_name(struct seq_file *m, const struct luo_session *session)
 {
 	seq_puts(m, "name ");

@@ -233,21 +233,21 @@ static unsigned long nr_free(int nid)
 	return nr;
 }
 
-/* Take free memory of a node, the largest blocks first. */
-static int take_node(int nid, unsigned long leave)
+/* Take free memory of a node, the largest blocks first. Returns how much, or -errno. */
+static long take_once(int nid, unsigned long leave)
 {
 	unsigned int order = MAX_PAGE_ORDER;
 	struct page *page;
+	long nr = 0;
 	int err;
 
-	drain_all_pages(NULL);
 	for (;;) {
 		page = NULL;
 		if (nr_free(nid) > leave + (1UL << order))
 			page = alloc_pages_node(nid, BULK_GFP, order);
 		if (!page) {
 			if (!order--)
-				return 0;
+				return nr;
 			continue;
 		}
 
@@ -255,8 +255,22 @@ static int take_node(int nid, unsigned long leave)
 		err = add_piece(page_to_pfn(page), 1UL << order, true);
 		if (err)
 			return err;
+		nr += 1L << order;
 		cond_resched();
 	}
+}
+
+/* Who moves to another CPU meanwhile leaves huge pages in the lists of the first one. */
+static int take_node(int nid, unsigned long leave)
+{
+	long nr;
+
+	do {
+		drain_all_pages(NULL);
+		nr = take_once(nid, leave);
+	} while (nr > 0);
+
+	return nr;
 }
 
 static int take(int only_nid, unsigned long leave)

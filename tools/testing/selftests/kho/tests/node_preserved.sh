@@ -15,8 +15,7 @@ stage1()
 	# What nobody but an interrupt may allocate.
 	echo 64 > /proc/sys/vm/min_free_kbytes
 	bulk_preserves "all of node 1 is preserved" "runs 0 1"
-	# What the kernel gave back meanwhile may be one again.
-	check "next to no 2 MiB of it are left" [ "$(large_free_blocks 1)" -le 4 ]
+	check_eq "no 2 MiB of it are left" 0 "$(large_free_blocks 1)"
 	next_stage 2
 }
 

@@ -4,9 +4,10 @@
 
 STAGES=2
 MEM=${MEMFD_MEM:-1G}
-# A kernel with sanitizers takes so much that by default all would be scratch, a small one
+# A kernel with sanitizers takes so much that by default all would be scratch, any other one
 # so little that a memfd could not have many pages there.
-APPEND="liveupdate=on brd.rd_size=65536 kho_scratch=192M,32M,0"
+SCRATCH=${MEMFD_MEM:+100%}
+APPEND="liveupdate=on brd.rd_size=65536 kho_scratch=${SCRATCH:-192M,32M,0}"
 TIMEOUT=${KHO_TIMEOUT:-300}
 
 SHMEM=/sys/kernel/mm/transparent_hugepage/shmem_enabled
