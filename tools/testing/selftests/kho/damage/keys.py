@@ -41,9 +41,8 @@ def across_scratch(handover):
 
 @kind("keys", "key-on-image", BLOCK)
 def on_image(handover):
-    """Where the next kernel is loaded: in the middle of it all."""
-    pages = sorted(handover.image.pages)
-    return add(handover, pages[len(pages) // 2])
+    """A page of the loaded image: that of the boot parameters."""
+    return add(handover, handover.passed_at() & -PAGE)
 
 
 @kinds("keys", BLOCK, {"key-on-root": ROOT_LEVEL, "key-on-leaf": 0})
