@@ -28,8 +28,11 @@ elsewhere_liveupdate := memfd_faults interop% module systemd soak
 main_kho := $(filter-out $(elsewhere_kho) $(call in_check,damage_%),$(call tests_of,kho))
 main_liveupdate := $(filter-out $(elsewhere_liveupdate),$(call tests_of,liveupdate))
 
-# What sanitizers, lockdep and failing allocations find may be anywhere.
-sanitize_kho := $(filter-out interop% large_late four_cpus,$(call tests_of,kho))
+# What sanitizers, lockdep and failing allocations find may be anywhere. The guests of efi,
+# fragmentation and reserve_mem_large have too little memory or time for such a kernel. All
+# kinds of damage meet sanitizers in user space.
+sanitize_kho := $(filter-out interop% large_late four_cpus efi fragmentation reserve_mem_large \
+	damage_%,$(call tests_of,kho))
 sanitize_liveupdate := $(filter-out interop% module systemd soak,$(call tests_of,liveupdate))
 
 nodeferred_kho := handover early numa numa_memoryless reserve_mem_large storm overlap
