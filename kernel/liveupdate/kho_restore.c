@@ -17,17 +17,10 @@
 #include <linux/percpu.h>
 #include <linux/pgtable.h>
 #include <linux/rcupdate.h>
-#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 
 #include "kho_internal.h"
-
-/*
- * NUMA nodes do not meet inside of an aligned block of this order, so that the
- * sender had no reason to cut it.
- */
-#define UNCUT_ORDER	ilog2(SZ_2M >> PAGE_SHIFT)
 
 /* Runs of at most so many blocks are claimed without allocating memory. */
 #define NR_STACK_BLOCKS	64
@@ -119,17 +112,16 @@ static int folio_order_at(unsigned long pfn)
 }
 
 /*
- * Order of the next block of a run, or -1 when that is not preserved. The
- * sender may have cut a large block where its NUMA nodes met, which may not be
- * where ours do (numa=off): then take the largest block that exists. A small
- * one is as it is, and what has others is not this run.
+ * Return the order of the next block of a run, or -1 if the page at @pfn does not begin
+ * a preserved block that fits. The sender lowers the order of a block until the block
+ * lies in one NUMA node. Nodes can meet at any page, and not where this kernel thinks
+ * (numa=off, or another firmware), so the largest block that exists is the right one.
  */
 static int run_block_order(unsigned long pfn, unsigned long nr_pages)
 {
-	int order = kho_block_order(pfn, nr_pages);
-	int min_order = order > UNCUT_ORDER ? 0 : order;
+	int order;
 
-	for (; order >= min_order; order--) {
+	for (order = kho_block_order(pfn, nr_pages); order >= 0; order--) {
 		if (block_preserved(pfn, order))
 			return order;
 	}
@@ -370,7 +362,8 @@ EXPORT_SYMBOL_GPL(kho_restore_folio);
  * frees it.
  *
  * What was preserved is known by blocks, not by calls. So a count that is wrong
- * is noticed unless it ends where a block does, as 4 of 6 pages may.
+ * is noticed unless it ends where a block does, as 4 of 6 pages may, also one of the
+ * next run if that follows without a gap.
  *
  * Context: Process context; may sleep.
  * Return: the first page; NULL when not all of the pages are preserved or some

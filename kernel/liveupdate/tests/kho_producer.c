@@ -15,6 +15,7 @@
  *
  * kho_producer.early=1 restores before the other CPUs are up.
  * kho_producer.straddle=ADDRESS adds a run of pages around that address.
+ * kho_producer.cut=1 adds a run of pages that is cut as if nodes met in it.
  * kho_producer.guards=0 does not try what has to be refused.
  * kho_producer.seed=NUMBER, which can be written later, repeats the content.
  */
@@ -51,6 +52,7 @@ enum item_kind {
 	ITEM_BLOB,
 	ITEM_RESERVE_MEM,
 	ITEM_STRADDLE,
+	ITEM_CUT,
 };
 
 static const char * const kind_name[] = {
@@ -60,6 +62,7 @@ static const char * const kind_name[] = {
 	[ITEM_BLOB] = "blob",
 	[ITEM_RESERVE_MEM] = "reserve_mem",
 	[ITEM_STRADDLE] = "straddle",
+	[ITEM_CUT] = "cut",
 };
 
 /* Crosses kernels: what has to be known to find and verify an item. */
@@ -100,6 +103,10 @@ MODULE_PARM_DESC(early, "restore before the other CPUs are up");
 static unsigned long straddle;
 module_param(straddle, ulong, 0444);
 MODULE_PARM_DESC(straddle, "physical address to preserve a run of pages around");
+
+static bool cut;
+module_param(cut, bool, 0444);
+MODULE_PARM_DESC(cut, "preserve a run of pages that is cut as if nodes met in it");
 
 static bool guards = true;
 module_param(guards, bool, 0444);
@@ -180,6 +187,32 @@ static void *alloc_folio(struct item *item)
 	return folio ? folio_address(folio) : NULL;
 }
 
+/*
+ * A run that begins at a multiple of its size, and what a sender would cut it into if two
+ * nodes met at one of its pages: 16, 8, 2, 1 before the border, and 1, 4, 32 after it.
+ */
+#define CUT_PAGES	64
+#define CUT_BORDER	27
+
+static int preserve_cut(struct page *page)
+{
+	int err = kho_preserve_pages(page, CUT_BORDER);
+
+	if (err)
+		return err;
+
+	err = kho_preserve_pages(page + CUT_BORDER, CUT_PAGES - CUT_BORDER);
+	if (err)
+		kho_unpreserve_pages(page, CUT_BORDER);
+	return err;
+}
+
+static void unpreserve_cut(struct page *page)
+{
+	kho_unpreserve_pages(page, CUT_BORDER);
+	kho_unpreserve_pages(page + CUT_BORDER, CUT_PAGES - CUT_BORDER);
+}
+
 /* A run around an address, which may be where two nodes meet. */
 #define STRADDLE_PAGES	(2UL << MAX_PAGE_ORDER)
 
@@ -222,6 +255,7 @@ static void *alloc_item(struct item *item)
 	case ITEM_FOLIO:
 		return alloc_folio(item);
 	case ITEM_PAGES:
+	case ITEM_CUT:
 		/* One page more, which must not be taken for a part of the run. */
 		return alloc_pages_exact(item_size(item) + PAGE_SIZE, GFP_KERNEL);
 	case ITEM_VMALLOC:
@@ -250,6 +284,7 @@ static void free_item(const struct item *item, void *addr, bool ours)
 		folio_put(virt_to_folio(addr));
 		break;
 	case ITEM_PAGES:
+	case ITEM_CUT:
 		free_pages_exact(addr, item_size(item) + (ours ? PAGE_SIZE : 0));
 		break;
 	case ITEM_STRADDLE:
@@ -277,6 +312,8 @@ static int preserve_item(struct item *item, void *addr)
 	case ITEM_PAGES:
 	case ITEM_STRADDLE:
 		return kho_preserve_pages(virt_to_page(addr), item->nr_pages);
+	case ITEM_CUT:
+		return preserve_cut(virt_to_page(addr));
 	case ITEM_VMALLOC:
 		return kho_preserve_vmalloc(addr, &item->vmalloc);
 	}
@@ -293,6 +330,9 @@ static void unpreserve_item(struct item *item, void *addr)
 	case ITEM_PAGES:
 	case ITEM_STRADDLE:
 		kho_unpreserve_pages(virt_to_page(addr), item->nr_pages);
+		break;
+	case ITEM_CUT:
+		unpreserve_cut(virt_to_page(addr));
 		break;
 	case ITEM_VMALLOC:
 		kho_unpreserve_vmalloc(&item->vmalloc);
@@ -349,6 +389,8 @@ static int add_items(void)
 	/* First, while nobody has taken pages from there. */
 	if (straddle)
 		err = add_item(ITEM_STRADDLE, 0, 0);
+	if (!err && cut)
+		err = add_item(ITEM_CUT, 0, CUT_PAGES);
 	for (order = 0; !err && order <= max_order; order++)
 		err = add_item(ITEM_FOLIO, order, 0);
 	for (i = 0; !err && i < ARRAY_SIZE(run_sizes); i++)
@@ -525,6 +567,7 @@ static void *restore_item(const struct item *item)
 		return restore_folio(item);
 	case ITEM_PAGES:
 	case ITEM_STRADDLE:
+	case ITEM_CUT:
 		return restore_pages(item);
 	case ITEM_VMALLOC:
 		return restore_vmalloc(item);
