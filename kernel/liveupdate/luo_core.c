@@ -224,6 +224,14 @@ err_ser:
 /* Sessions that arrived and that nobody can retrieve. */
 static unsigned long nr_lost __initdata;
 
+/* Free all lists. What they refer to stays reserved. */
+static void __init forget_incoming(unsigned long nr_sessions)
+{
+	nr_lost = nr_sessions;
+	luo_sessions_forget();
+	luo_flbs_forget();
+}
+
 static int __init luo_init(void)
 {
 	struct luo_ser incoming;
@@ -241,21 +249,19 @@ static int __init luo_init(void)
 	nr = luo_sessions_take_over(incoming.sessions_pa);
 	if (nr && !luo_told)
 		luo_enabled = true;
+	luo_flbs_take_over(incoming.flbs_pa);
 	if (!luo_enabled) {
-		nr_lost = nr;
-		luo_sessions_forget();
+		forget_incoming(nr);
 		return 0;
 	}
 
 	if (nr)
 		pr_info("took over %lu sessions\n", nr);
-	luo_flbs_take_over(incoming.flbs_pa);
 	err = hand_over(incoming.liveupdate_num + 1);
 	if (err) {
 		pr_err("disabled: nothing can be handed over: %d\n", err);
 		luo_enabled = false;
-		nr_lost = nr;
-		luo_sessions_forget();
+		forget_incoming(nr);
 	}
 
 	return 0;

@@ -545,6 +545,22 @@ void __init luo_flbs_exit(void)
 	kho_unpreserve_free(outgoing);
 }
 
+/**
+ * luo_flbs_forget - free the list that luo_flbs_take_over() has learnt
+ *
+ * The memory of the objects stays reserved.
+ *
+ * Context: While booting, if live update is off: no handler can be registered.
+ */
+void __init luo_flbs_forget(void)
+{
+	if (!incoming)
+		return;
+
+	folio_put(virt_to_folio(incoming));
+	incoming = NULL;
+}
+
 /* Handlers that rely on one of these may come at any time. */
 static void __init keep_incoming(struct luo_flbs_ser *list)
 {

@@ -145,5 +145,6 @@ void luo_flbs_write(void);
 int luo_flbs_init(u64 *flbs_pa);
 void luo_flbs_exit(void);
 void luo_flbs_take_over(u64 flbs_pa);
+void luo_flbs_forget(void);
 
 #endif /* _LUO_INTERNAL_H */
