@@ -12,7 +12,9 @@
 #define pr_fmt(fmt) "kho: " fmt
 
 #include <linux/debugfs.h>
+#include <linux/delay.h>
 #include <linux/maple_tree.h>
+#include <linux/security.h>
 #include <linux/seq_file.h>
 #include <linux/xarray.h>
 
@@ -20,52 +22,137 @@
 
 static struct maple_tree tracked = MTREE_INIT(tracked, MT_FLAGS_USE_RCU);
 
+/*
+ * A block is an entry that holds its order, and this as long as a caller is changing the
+ * block: adding or deleting its key and its entry are two steps, and to others they are
+ * one. It is a lock for one block, not for all, as memory is allocated under it, and
+ * reclaim may unpreserve other blocks for that.
+ */
+#define BUSY	BIT(8)
+
+/*
+ * Mark a tracked block as busy. Returns 0; -ENOENT if nothing is tracked in its range;
+ * -EBUSY if what is tracked there is busy; -EEXIST if it is another block, and then sets
+ * @order to the order of that.
+ */
+static int mark_busy(unsigned long pfn, unsigned int *order)
+{
+	unsigned long last = pfn + (1UL << *order) - 1, value;
+	MA_STATE(mas, &tracked, pfn, pfn);
+	int err = 0;
+	void *entry;
+
+	mtree_lock(&tracked);
+	entry = mas_find(&mas, last);
+	value = entry ? xa_to_value(entry) : 0;
+	if (!entry) {
+		err = -ENOENT;
+	} else if (value & BUSY) {
+		err = -EBUSY;
+	} else if (value != *order) {
+		*order = value;
+		err = -EEXIST;
+	} else {
+		/* Aligned blocks of one order are the same or do not overlap. */
+		mas_set_range(&mas, pfn, last);
+		mas_store(&mas, xa_mk_value(value | BUSY));
+	}
+	mtree_unlock(&tracked);
+
+	return err;
+}
+
+/* Let the other caller do its second step. */
+static void wait_until_done(void)
+{
+	usleep_range(10, 100);
+}
+
 /**
- * kho_debug_track - note a block that is about to be preserved
+ * kho_debug_begin_add - begin to preserve a block
  * @pfn: its first page
  * @order: its order
  *
+ * Waits until nobody else changes the block.
+ *
  * Context: Process context; may sleep.
- * Return: 0, also when the very same block is tracked already; -EEXIST after
- * a warning when it overlaps another one; -ENOMEM.
+ * Return:
+ * * 0 - the caller calls kho_debug_end() when the key is added or cannot be; also if
+ *   the very same block is preserved already
+ * * %-EEXIST - it overlaps another block, which a warning names
+ * * %-ENOMEM - there is no memory to track it
  */
-int kho_debug_track(unsigned long pfn, unsigned int order)
+int kho_debug_begin_add(unsigned long pfn, unsigned int order)
 {
-	MA_STATE(mas, &tracked, pfn, pfn);
 	unsigned long last = pfn + (1UL << order) - 1;
-	void *entry;
+	unsigned int other;
 	int err;
 
-	do {
-		err = mtree_insert_range(&tracked, pfn, last,
-					 xa_mk_value(order), GFP_KERNEL);
+	for (;;) {
+		err = mtree_insert_range(&tracked, pfn, last, xa_mk_value(order | BUSY),
+					 GFP_KERNEL);
 		if (err != -EEXIST)
 			return err;
 
-		rcu_read_lock();
-		mas_set(&mas, pfn);
-		entry = mas_find(&mas, last);
-		rcu_read_unlock();
-		/* Gone again: somebody unpreserves it at the same time. */
-	} while (!entry);
+		other = order;
+		err = mark_busy(pfn, &other);
+		if (!err)
+			return 0;
+		if (err == -EEXIST)
+			break;
+		/* It is about to go, or gone by now. */
+		if (err == -EBUSY)
+			wait_until_done();
+	}
 
-	/* Aligned blocks of one order are the same or do not overlap. */
-	if (entry == xa_mk_value(order))
-		return 0;
-
-	WARN(1, "kho: pages %#lx to %#lx overlap a preserved block of order %lu\n",
-	     pfn, last, xa_to_value(entry));
+	WARN(1, "kho: pages %#lx to %#lx overlap a preserved block of order %u\n", pfn,
+	     last, other);
 	return -EEXIST;
 }
 
 /**
- * kho_debug_untrack - note that a block is not preserved any more
+ * kho_debug_begin_del - begin to unpreserve a block
  * @pfn: its first page
  * @order: its order
+ *
+ * Waits until nobody else changes the block.
+ *
+ * Context: Process context; may sleep.
+ * Return: true if the block is preserved: the caller calls kho_debug_end() when the key
+ * is deleted.
  */
-void kho_debug_untrack(unsigned long pfn, unsigned int order)
+bool kho_debug_begin_del(unsigned long pfn, unsigned int order)
 {
-	mtree_erase(&tracked, pfn);
+	unsigned int other = order;
+	int err;
+
+	while ((err = mark_busy(pfn, &other)) == -EBUSY)
+		wait_until_done();
+
+	return !err;
+}
+
+/**
+ * kho_debug_end - end what kho_debug_begin_add() or kho_debug_begin_del() began
+ * @pfn: first page of the block
+ * @order: its order
+ * @preserved: whether the key of the block is in the tree now
+ *
+ * Context: Process context; may sleep.
+ */
+void kho_debug_end(unsigned long pfn, unsigned int order, bool preserved)
+{
+	MA_STATE(mas, &tracked, pfn, pfn + (1UL << order) - 1);
+
+	if (!preserved) {
+		mtree_erase(&tracked, pfn);
+		return;
+	}
+
+	/* In the place of an entry of the same range, which takes no memory. */
+	mtree_lock(&tracked);
+	mas_store(&mas, xa_mk_value(order));
+	mtree_unlock(&tracked);
 }
 
 /* A line of out/ranges: blocks that follow each other without a gap. */

@@ -282,16 +282,25 @@ static inline void kho_debugfs_remove_subtree(const void *blob) {}
 
 /* kho_debug.c */
 #ifdef CONFIG_KEXEC_HANDOVER_DEBUG
-int kho_debug_track(unsigned long pfn, unsigned int order);
-void kho_debug_untrack(unsigned long pfn, unsigned int order);
+int kho_debug_begin_add(unsigned long pfn, unsigned int order);
+bool kho_debug_begin_del(unsigned long pfn, unsigned int order);
+void kho_debug_end(unsigned long pfn, unsigned int order, bool preserved);
 void kho_debug_create_files(struct dentry *dir);
 #else
-static inline int kho_debug_track(unsigned long pfn, unsigned int order)
+static inline int kho_debug_begin_add(unsigned long pfn, unsigned int order)
 {
 	return 0;
 }
 
-static inline void kho_debug_untrack(unsigned long pfn, unsigned int order) {}
+static inline bool kho_debug_begin_del(unsigned long pfn, unsigned int order)
+{
+	return true;
+}
+
+static inline void kho_debug_end(unsigned long pfn, unsigned int order, bool preserved)
+{
+}
+
 static inline void kho_debug_create_files(struct dentry *dir) {}
 #endif
 

@@ -220,13 +220,13 @@ int kho_preserve_block(unsigned long pfn, unsigned int order, bool *added)
 	unsigned long key = kho_key(PFN_PHYS(pfn), order);
 	int err;
 
-	err = kho_debug_track(pfn, order);
+	err = kho_debug_begin_add(pfn, order);
 	if (err)
 		return err;
 
+	/* It fails if there is no leaf, so that the key is not in the tree, either. */
 	err = add_key(key, added);
-	if (err)
-		kho_debug_untrack(pfn, order);
+	kho_debug_end(pfn, order, !err);
 
 	return err;
 }
@@ -266,15 +266,18 @@ static noinline bool del_key(unsigned long key)
 static void unpreserve_block(unsigned long pfn, unsigned int order)
 {
 	unsigned long key = kho_key(PFN_PHYS(pfn), order);
-	int deleted = del_by_hint(key);
+	int deleted;
 
-	if (deleted < 0)
-		deleted = del_key(key);
-	if (!deleted)
+	if (!kho_debug_begin_del(pfn, order))
 		return;
 
-	kho_debug_untrack(pfn, order);
-	kho_prune_later();
+	deleted = del_by_hint(key);
+	if (deleted < 0)
+		deleted = del_key(key);
+	kho_debug_end(pfn, order, false);
+
+	if (deleted)
+		kho_prune_later();
 }
 
 /* When there is no hint, or it cannot tell. */

@@ -4,8 +4,10 @@
  * errnos, and that a call that fails changes nothing.
  */
 
+#include <linux/completion.h>
 #include <linux/err.h>
 #include <linux/kexec_handover.h>
+#include <linux/kthread.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
@@ -209,6 +211,79 @@ static void nothing_to_restore(struct kunit *test)
 	kho_unpreserve_free(mem);
 }
 
+#ifdef CONFIG_KEXEC_HANDOVER_DEBUG
+#define RACE_ROUNDS	50
+#define RACE_CALLS	1000
+
+static DECLARE_COMPLETION(race_done);
+
+static int preserve_often(void *folio)
+{
+	unsigned int i;
+
+	for (i = 0; i < RACE_CALLS; i++) {
+		kho_preserve_folio(folio);
+		kho_unpreserve_folio(folio);
+	}
+	kho_preserve_folio(folio);
+	complete(&race_done);
+
+	return 0;
+}
+
+static int unpreserve_often(void *folio)
+{
+	unsigned int i;
+
+	for (i = 0; i < RACE_CALLS; i++) {
+		kho_unpreserve_folio(folio);
+		kho_preserve_folio(folio);
+	}
+	kho_unpreserve_folio(folio);
+	complete(&race_done);
+
+	return 0;
+}
+
+/* Whether a block is tracked, or in the tree, but not both. */
+static bool tracking_differs(struct folio *folio)
+{
+	bool tracked = kho_debug_begin_del(folio_pfn(folio), 0);
+
+	if (tracked)
+		kho_debug_end(folio_pfn(folio), 0, true);
+
+	return tracked != preserved(PFN_PHYS(folio_pfn(folio)), 0);
+}
+
+/* Threads that preserve and unpreserve one block at the same time agree on its state. */
+static void tracking(struct kunit *test)
+{
+	int (*const functions[])(void *folio) = { preserve_often, unpreserve_often };
+	struct folio *folio = folio_alloc(GFP_KERNEL, 0);
+	struct task_struct *task;
+	unsigned int round, i;
+
+	KUNIT_ASSERT_NOT_NULL(test, folio);
+
+	for (round = 0; round < RACE_ROUNDS; round++) {
+		for (i = 0; i < ARRAY_SIZE(functions); i++) {
+			task = kthread_run(functions[i], folio, "kho_api/%u", i);
+			KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+		}
+		for (i = 0; i < ARRAY_SIZE(functions); i++)
+			wait_for_completion(&race_done);
+		if (tracking_differs(folio))
+			break;
+	}
+	KUNIT_EXPECT_EQ(test, round, RACE_ROUNDS);
+
+	kho_unpreserve_folio(folio);
+	KUNIT_EXPECT_FALSE(test, tracking_differs(folio));
+	folio_put(folio);
+}
+#endif
+
 static struct kunit_case api_cases[] = {
 	KUNIT_CASE(folios),
 	KUNIT_CASE(runs),
@@ -218,6 +293,9 @@ static struct kunit_case api_cases[] = {
 	KUNIT_CASE(alloc_preserve),
 	KUNIT_CASE(subtrees),
 	KUNIT_CASE(nothing_to_restore),
+#ifdef CONFIG_KEXEC_HANDOVER_DEBUG
+	KUNIT_CASE(tracking),
+#endif
 	{}
 };
 
