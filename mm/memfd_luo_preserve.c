@@ -227,16 +227,26 @@ static int move_out(struct address_space *mapping, struct batch *batch,
 		.gfp_mask = GFP_USER | __GFP_NOWARN,
 		.reason = MR_LONGTERM_PIN,
 	};
+	bool drained = false;
 	struct folio *folio;
 	LIST_HEAD(folios);
 	unsigned int i;
 	int err;
 
-	/* They may be on their way to the lists of reclaim. */
-	lru_add_drain_all();
 	for (i = from; i < batch->nr; i++) {
 		folio = batch->folios[i];
-		if (folio_is_longterm_pinnable(folio) || !folio_isolate_lru(folio))
+		if (folio_is_longterm_pinnable(folio))
+			continue;
+
+		/*
+		 * A folio that is on no list of reclaim is most often on that of a CPU.
+		 * All CPUs together have few, but to drain them waits for each.
+		 */
+		if (!drained && !folio_test_lru(folio)) {
+			lru_add_drain_all();
+			drained = true;
+		}
+		if (!folio_isolate_lru(folio))
 			continue;
 
 		list_add_tail(&folio->lru, &folios);
