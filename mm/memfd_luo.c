@@ -10,12 +10,15 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/init.h>
+#include <linux/io.h>
 #include <linux/kexec_handover.h>
 #include <linux/kho/abi/memfd.h>
+#include <linux/kho_mm.h>
 #include <linux/liveupdate.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <linux/shmem_fs.h>
+#include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 #include <uapi/linux/memfd.h>
 
@@ -315,6 +318,23 @@ static void memfd_finish(struct liveupdate_file_op_args *args)
 	folio_put(folio);
 }
 
+/*
+ * The page is copied as if it could go away: two memfds of a damaged handover may share
+ * it, and then a retrieve of the other one frees it.
+ */
+static loff_t memfd_size(struct liveupdate_file_op_args *args)
+{
+	u64 phys = args->serialized_data;
+	struct memfd_luo_ser ser;
+
+	if (!PAGE_ALIGNED(phys) || !kho_run_preserved(PHYS_PFN(phys), 1) ||
+	    copy_from_kernel_nofault(&ser, phys_to_virt(phys), sizeof(ser)) ||
+	    !ser_valid(&ser))
+		return -EBADMSG;
+
+	return ser.size;
+}
+
 static const struct liveupdate_file_ops memfd_ops = {
 	.can_preserve = memfd_can_preserve,
 	.preserve = memfd_luo_preserve,
@@ -323,6 +343,7 @@ static const struct liveupdate_file_ops memfd_ops = {
 	.unfreeze = memfd_luo_unfreeze,
 	.retrieve = memfd_retrieve,
 	.finish = memfd_finish,
+	.size = memfd_size,
 	.get_id = memfd_get_id,
 	.owner = THIS_MODULE,
 };

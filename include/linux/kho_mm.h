@@ -34,6 +34,9 @@ extern unsigned long kho_nr_blocks;
 extern unsigned long *kho_exact_blocks;
 void kho_hold_read(unsigned long pfn, unsigned long *pages);
 
+/* kernel/liveupdate/kho_restore.c */
+bool kho_run_preserved(unsigned long pfn, unsigned long nr_pages);
+
 /* kernel/liveupdate/kho_reserve_mem.c */
 phys_addr_t kho_reserve_mem_revive(const char *name, phys_addr_t size,
 				   phys_addr_t align);

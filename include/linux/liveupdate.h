@@ -47,6 +47,9 @@ struct liveupdate_file_op_args {
  * @can_finish: whether @finish can be called now
  * @finish: nobody needs what was handed over any more. Free it, unless @retrieve
  *	    has made something of it, which is the file's. Must be there
+ * @size: bytes of a file of the previous kernel that was not retrieved, for lists that
+ *	  people read. Changes nothing, and claims nothing: what was handed over may be
+ *	  damaged, and has to be checked. -errno if the size cannot be told
  * @get_id: what tells apart things that must not be preserved twice, by this
  *	    handler; the address of the struct file when it is not there. An inode
  *	    is a better one for who preserves what is behind it
@@ -65,6 +68,7 @@ struct liveupdate_file_ops {
 	int (*retrieve)(struct liveupdate_file_op_args *args);
 	bool (*can_finish)(struct liveupdate_file_op_args *args);
 	void (*finish)(struct liveupdate_file_op_args *args);
+	loff_t (*size)(struct liveupdate_file_op_args *args);
 	unsigned long (*get_id)(struct file *file);
 	struct module *owner;
 };

@@ -255,7 +255,6 @@ int kho_scratch_reserve(void);
 void kho_scratch_release(void);
 
 /* kho_restore.c */
-bool kho_run_preserved(unsigned long pfn, unsigned long nr_pages);
 bool kho_claim_run(unsigned long pfn, unsigned long nr_pages);
 void kho_claimed(unsigned long nr_pages);
 
@@ -278,6 +277,16 @@ static inline void kho_debugfs_add_subtree(const char *name, void *blob,
 }
 
 static inline void kho_debugfs_remove_subtree(const void *blob) {}
+#endif
+
+/* kho_sysfs.c */
+struct kernfs_ops;
+struct kobject;
+#ifdef CONFIG_SYSFS
+extern struct kobject *kho_sysfs_root;
+extern struct kobject *kho_sysfs_in;
+int kho_sysfs_list(struct kobject *dir, const char *name,
+		   const struct kernfs_ops *ops, void *priv);
 #endif
 
 /* kho_debug.c */

@@ -24,38 +24,6 @@
 
 #include "luo_internal.h"
 
-/**
- * struct luo_file - a file of a session
- * @list: in luo_files.list
- * @token_node: in luo_files.tokens; not in it when an incoming token comes twice
- * @id_node: outgoing: in the tree of ids
- * @id: outgoing: what @handler tells files apart by
- * @token: what user space knows it by
- * @lock: incoming: protects all that follows
- * @handler: pinned; NULL when an incoming file was not retrieved
- * @file: the file; NULL when an incoming file was not retrieved
- * @ser: incoming: what was handed over, in luo_files.blocks
- * @retrieve_status: as in struct liveupdate_file_op_args
- * @serialized_data: what the handler hands over
- * @unfrozen_data: the same, before it was frozen
- * @private_data: for the handler
- */
-struct luo_file {
-	struct list_head list;
-	struct rb_node token_node;
-	struct rb_node id_node;
-	unsigned long id;
-	u64 token;
-	struct mutex lock;	/* of retrieving */
-	struct liveupdate_file_handler *handler;
-	struct file *file;
-	const struct luo_file_ser *ser;
-	int retrieve_status;
-	u64 serialized_data;
-	u64 unfrozen_data;
-	void *private_data;
-};
-
 static atomic_long_t nr_preserved = ATOMIC_LONG_INIT(0);
 
 /**
@@ -302,7 +270,8 @@ static void unpreserve(struct luo_file *luo_file)
  *
  * The last one first, as some may depend on others.
  *
- * Context: The gate was entered; nobody else knows the session.
+ * Context: The gate was entered, and luo_session.lock is held alone. The session is in
+ * no list.
  */
 void luo_files_unpreserve(struct luo_files *files)
 {

@@ -7,6 +7,7 @@
 
 #include <linux/atomic.h>
 #include <linux/kho_block.h>
+#include <linux/kref.h>
 #include <linux/list.h>
 #include <linux/liveupdate.h>
 #include <linux/mutex.h>
@@ -70,6 +71,9 @@ struct luo_files {
  * @name: its name, with a NUL at its end
  * @node: in the list of sessions, by its name
  * @list: in the list of sessions
+ * @id: position in the list of sessions: grows from each to the next
+ * @kref: one reference for the list or the file of the session, and one for each
+ *	  reader of luo_sysfs.c that is at this session
  * @lock: protects @files and @finished
  * @files: its files
  * @incoming: it was handed over to this kernel
@@ -81,12 +85,64 @@ struct luo_session {
 	char name[LUO_SESSION_NAME_LENGTH];
 	struct rb_node node;
 	struct list_head list;
+	u64 id;
+	struct kref kref;
 	struct rw_semaphore lock;	/* of files and finished */
 	struct luo_files files;
 	bool incoming;
 	bool claimed;
 	bool finished;
 	int damaged;
+};
+
+/**
+ * struct luo_sessions - a list of sessions
+ * @lock: protects all of it, and luo_session.claimed of those in it
+ * @list: in the order in which they were created
+ * @names: the same, by their names
+ * @nr: how many they are
+ * @last_id: luo_session.id of the session that was added last
+ * @blocks: outgoing: room for all of them, and no more
+ */
+struct luo_sessions {
+	struct mutex lock;	/* of the list */
+	struct list_head list;
+	struct rb_root names;
+	unsigned long nr;
+	u64 last_id;
+	struct kho_block_set blocks;
+};
+
+/**
+ * struct luo_file - a file of a session
+ * @list: in luo_files.list
+ * @token_node: in luo_files.tokens; not in it when an incoming token comes twice
+ * @id_node: outgoing: in the tree of ids
+ * @id: outgoing: what @handler tells files apart by
+ * @token: what user space knows it by
+ * @lock: incoming: protects all that follows
+ * @handler: pinned; NULL when an incoming file was not retrieved
+ * @file: the file; NULL when an incoming file was not retrieved
+ * @ser: incoming: what was handed over, in luo_files.blocks
+ * @retrieve_status: as in struct liveupdate_file_op_args
+ * @serialized_data: what the handler hands over
+ * @unfrozen_data: the same, before it was frozen
+ * @private_data: for the handler
+ */
+struct luo_file {
+	struct list_head list;
+	struct rb_node token_node;
+	struct rb_node id_node;
+	unsigned long id;
+	u64 token;
+	struct mutex lock;	/* of retrieving */
+	struct liveupdate_file_handler *handler;
+	struct file *file;
+	const struct luo_file_ser *ser;
+	int retrieve_status;
+	u64 serialized_data;
+	u64 unfrozen_data;
+	void *private_data;
 };
 
 /* luo_core.c */
@@ -105,9 +161,21 @@ struct file *luo_session_create(const u8 *name);
 struct file *luo_session_retrieve(const u8 *name);
 int luo_sessions_check_finished(void);
 int luo_sessions_freeze(u64 *sessions_pa);
+struct luo_sessions *luo_sessions_of(bool is_incoming);
+void luo_session_put(struct luo_session *session);
+void luo_session_show_name(struct seq_file *m, const struct luo_session *session);
+
+/* luo_list.c */
 void luo_sessions_show_outgoing(struct seq_file *m);
 void luo_sessions_show_incoming(struct seq_file *m);
 unsigned long luo_sessions_nr_unclaimed(void);
+unsigned long luo_sessions_nr(bool is_incoming);
+struct luo_session *luo_session_get_from(bool is_incoming, u64 id);
+struct luo_session *luo_session_get_next(struct luo_session *session);
+void luo_session_show(struct seq_file *m, const struct luo_session *session);
+struct luo_file *luo_files_from(const struct luo_files *files, u64 token);
+struct luo_file *luo_files_next(struct luo_file *luo_file);
+void luo_file_show(struct seq_file *m, struct luo_file *luo_file);
 
 /* luo_file.c */
 unsigned long luo_nr_preserved_files(void);

@@ -13,6 +13,7 @@
 #include <linux/err.h>
 #include <linux/fs.h>
 #include <linux/kho_block.h>
+#include <linux/kref.h>
 #include <linux/mutex.h>
 #include <linux/rbtree.h>
 #include <linux/seq_file.h>
@@ -22,22 +23,6 @@
 
 #include "luo_internal.h"
 #include "luo_ioctl.h"
-
-/**
- * struct luo_sessions - a list of sessions
- * @lock: protects all of it, and luo_session.claimed of those in it
- * @list: in the order in which they were created
- * @names: the same, by their names
- * @nr: how many they are
- * @blocks: outgoing: room for all of them, and no more
- */
-struct luo_sessions {
-	struct mutex lock;	/* of the list */
-	struct list_head list;
-	struct rb_root names;
-	unsigned long nr;
-	struct kho_block_set blocks;
-};
 
 static struct luo_sessions outgoing = {
 	.lock = __MUTEX_INITIALIZER(outgoing.lock),
@@ -50,6 +35,18 @@ static struct luo_sessions incoming = {
 	.list = LIST_HEAD_INIT(incoming.list),
 	.names = RB_ROOT,
 };
+
+/**
+ * luo_sessions_of - find the list of one side
+ * @is_incoming: that of the previous kernel, not that for the next one
+ *
+ * Context: Any.
+ * Return: the list.
+ */
+struct luo_sessions *luo_sessions_of(bool is_incoming)
+{
+	return is_incoming ? &incoming : &outgoing;
+}
 
 static int name_cmp(struct rb_node *node, const struct rb_node *other)
 {
@@ -84,9 +81,26 @@ static struct luo_session *alloc_session(const u8 *name)
 		return NULL;
 
 	strscpy(session->name, name);
+	kref_init(&session->kref);
 	init_rwsem(&session->lock);
 	luo_files_init(&session->files);
 	return session;
+}
+
+static void free_session(struct kref *kref)
+{
+	kfree(container_of(kref, struct luo_session, kref));
+}
+
+/**
+ * luo_session_put - drop a reference to a session
+ * @session: the session, which may be freed
+ *
+ * Context: Any.
+ */
+void luo_session_put(struct luo_session *session)
+{
+	kref_put(&session->kref, free_session);
 }
 
 /* False when there is one with this name. */
@@ -97,6 +111,7 @@ static bool link_session(struct luo_sessions *sessions,
 		return false;
 
 	list_add_tail(&session->list, &sessions->list);
+	session->id = ++sessions->last_id;
 	sessions->nr++;
 	return true;
 }
@@ -105,7 +120,7 @@ static void unlink_session(struct luo_sessions *sessions,
 			   struct luo_session *session)
 {
 	rb_erase(&session->node, &sessions->names);
-	list_del(&session->list);
+	list_del_init(&session->list);
 	sessions->nr--;
 }
 
@@ -142,9 +157,11 @@ static void release_outgoing(struct luo_session *session)
 		return;
 
 	del_outgoing(session);
-	luo_files_unpreserve(&session->files);
+	/* A reader of the list may be at this session. */
+	scoped_guard(rwsem_write, &session->lock)
+		luo_files_unpreserve(&session->files);
 	luo_gate_leave();
-	kfree(session);
+	luo_session_put(session);
 }
 
 static int finish(struct luo_session *session)
@@ -187,7 +204,7 @@ static bool finished_by_now(struct luo_session *session)
 static void release_incoming(struct luo_session *session)
 {
 	if (finished_by_now(session)) {
-		kfree(session);
+		luo_session_put(session);
 		return;
 	}
 
@@ -296,11 +313,17 @@ static long luo_session_ioctl(struct file *file, unsigned int cmd,
 			    ARRAY_SIZE(session_ioctls));
 }
 
-/*
+/**
+ * luo_session_show_name - end a line with the name of a session
+ * @m: where
+ * @session: the session
+ *
  * A name can be anything; see that it stays in its line, and that no other one looks
  * the same.
+ *
+ * Context: Any.
  */
-static void show_escaped(struct seq_file *m, const struct luo_session *session)
+void luo_session_show_name(struct seq_file *m, const struct luo_session *session)
 {
 	seq_escape_str(m, session->name, ESCAPE_OCTAL | ESCAPE_NAP | ESCAPE_APPEND, "\\");
 	seq_putc(m, '\n');
@@ -312,7 +335,7 @@ static void luo_session_show_fdinfo(struct seq_file *m, struct file *file)
 	const struct luo_session *session = file->private_data;
 
 	seq_printf(m, "luo-session-%s:\t", session->incoming ? "incoming" : "outgoing");
-	show_escaped(m, session);
+	luo_session_show_name(m, session);
 }
 
 static const struct file_operations luo_session_fops = {
@@ -358,7 +381,7 @@ static struct file *create(const u8 *name)
 	err = PTR_ERR(file);
 	del_outgoing(session);
 err_free:
-	kfree(session);
+	luo_session_put(session);
 	return ERR_PTR(err);
 }
 
@@ -503,72 +526,6 @@ int luo_sessions_freeze(u64 *sessions_pa)
 	return 0;
 }
 
-static void show_name(struct seq_file *m, const struct luo_session *session)
-{
-	seq_puts(m, "name ");
-	show_escaped(m, session);
-}
-
-/**
- * luo_sessions_show_outgoing - list the sessions for the next kernel
- * @m: where
- */
-void luo_sessions_show_outgoing(struct seq_file *m)
-{
-	const struct luo_session *session;
-
-	guard(mutex)(&outgoing.lock);
-
-	list_for_each_entry(session, &outgoing.list, list) {
-		seq_printf(m, "files %lu ", READ_ONCE(session->files.nr));
-		show_name(m, session);
-	}
-}
-
-static const char *state(const struct luo_session *session)
-{
-	if (session->damaged)
-		return "damaged";
-
-	return session->claimed ? "claimed" : "unclaimed";
-}
-
-/**
- * luo_sessions_show_incoming - list the sessions of the previous kernel
- * @m: where
- */
-void luo_sessions_show_incoming(struct seq_file *m)
-{
-	const struct luo_session *session;
-
-	guard(mutex)(&incoming.lock);
-
-	list_for_each_entry(session, &incoming.list, list) {
-		seq_printf(m, "files %lu retrieved %lu %s ",
-			   READ_ONCE(session->files.nr), nr_retrieved(session),
-			   state(session));
-		show_name(m, session);
-	}
-}
-
-/**
- * luo_sessions_nr_unclaimed - how many sessions nobody has retrieved
- *
- * Return: the number of incoming ones that nobody has, damaged ones included.
- */
-unsigned long luo_sessions_nr_unclaimed(void)
-{
-	const struct luo_session *session;
-	unsigned long nr = 0;
-
-	guard(mutex)(&incoming.lock);
-
-	list_for_each_entry(session, &incoming.list, list)
-		nr += !session->claimed;
-
-	return nr;
-}
-
 /**
  * luo_sessions_init - begin without outgoing sessions
  */
@@ -598,7 +555,7 @@ static void take_over(const struct luo_session_ser *ser)
 	if (!link_session(&incoming, session)) {
 		pr_warn("second session %*pE ignored: its memory stays reserved\n",
 			name_len, ser->name);
-		kfree(session);
+		luo_session_put(session);
 		return;
 	}
 
@@ -657,6 +614,6 @@ void __init luo_sessions_forget(void)
 	list_for_each_entry_safe(session, next, &incoming.list, list) {
 		unlink_session(&incoming, session);
 		luo_files_forget(&session->files);
-		kfree(session);
+		luo_session_put(session);
 	}
 }

@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * /sys/kernel/kho: the numbers and ranges of a handover, for production systems. Unlike
+ * debugfs, sysfs stays readable under kernel lockdown, and its files are ABI:
+ * Documentation/ABI/testing/sysfs-kernel-kho describes each of them.
+ *
+ * Files with one value are ordinary attributes. Lists can be longer than the one page
+ * that an attribute may have, so they are kernfs files with a seq_file iterator.
+ */
+
+#include <linux/init.h>
+#include <linux/kernfs.h>
+#include <linux/kho_mm.h>
+#include <linux/kobject.h>
+#include <linux/minmax.h>
+#include <linux/rcupdate.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/sysfs.h>
+
+#include "kho_internal.h"
+
+static ssize_t emit_bytes(char *buf, unsigned long nr_pages)
+{
+	return sysfs_emit(buf, "%llu\n", (u64)nr_pages << PAGE_SHIFT);
+}
+
+static ssize_t scratch_bytes_show(struct kobject *kobj,
+				  struct kobj_attribute *attr, char *buf)
+{
+	u64 bytes = 0;
+	unsigned int i;
+
+	for (i = 0; i < kho_scratch_cnt; i++)
+		bytes += kho_scratch[i].size;
+
+	return sysfs_emit(buf, "%llu\n", bytes);
+}
+
+static struct kobj_attribute scratch_bytes_attr = __ATTR_RO(scratch_bytes);
+
+static ssize_t out_preserved_show(struct kobject *kobj,
+				  struct kobj_attribute *attr, char *buf)
+{
+	guard(rcu)();
+
+	return emit_bytes(buf, kho_nr_pages(&kho_out.tree));
+}
+
+static struct kobj_attribute out_preserved_attr =
+	__ATTR(preserved_bytes, 0444, out_preserved_show, NULL);
+
+static ssize_t in_preserved_show(struct kobject *kobj,
+				 struct kobj_attribute *attr, char *buf)
+{
+	return emit_bytes(buf, kho_in.nr_pages);
+}
+
+static struct kobj_attribute in_preserved_attr =
+	__ATTR(preserved_bytes, 0444, in_preserved_show, NULL);
+
+static ssize_t unclaimed_bytes_show(struct kobject *kobj,
+				    struct kobj_attribute *attr, char *buf)
+{
+	return emit_bytes(buf, atomic_long_read(&kho_in.nr_unclaimed));
+}
+
+static struct kobj_attribute unclaimed_bytes_attr = __ATTR_RO(unclaimed_bytes);
+
+static int show_range(struct seq_file *m, phys_addr_t start, phys_addr_t end)
+{
+	seq_printf(m, "%#llx-%#llx %llu KiB\n", (u64)start, (u64)end - 1,
+		   (u64)(end - start) >> 10);
+	return 0;
+}
+
+static void *scratch_start(struct seq_file *m, loff_t *pos)
+{
+	return *pos < kho_scratch_cnt ? &kho_scratch[*pos] : NULL;
+}
+
+static void *scratch_next(struct seq_file *m, void *v, loff_t *pos)
+{
+	++*pos;
+	return scratch_start(m, pos);
+}
+
+static int scratch_show(struct seq_file *m, void *v)
+{
+	const struct kho_scratch *area = v;
+
+	return show_range(m, area->addr, area->addr + area->size);
+}
+
+static const struct kernfs_ops scratch_ops = {
+	.seq_start = scratch_start,
+	.seq_next = scratch_next,
+	.seq_show = scratch_show,
+};
+
+/* Blocks that are merged into one line, to bound the time under rcu_read_lock(). */
+#define MAX_MERGED	4096
+
+/**
+ * struct ranges - position of a reader in a list of ranges
+ * @iter: where it is in the tree
+ * @generation: of the tree, when @iter was valid
+ * @pos: index of the current range
+ * @end_reached: there is no current range
+ * @start: first byte of the current range
+ * @end: the byte after it
+ * @more: there is a block behind the current range
+ * @phys: address of that block
+ * @order: its order
+ */
+struct ranges {
+	struct kho_range_iter iter;
+	unsigned int generation;
+	loff_t pos;
+	bool end_reached;
+	phys_addr_t start;
+	phys_addr_t end;
+	bool more;
+	phys_addr_t phys;
+	unsigned int order;
+};
+
+static struct ranges *ranges_of(struct seq_file *m)
+{
+	struct kernfs_open_file *of = m->private;
+
+	return of->priv;
+}
+
+static void next_block(struct ranges *ranges)
+{
+	ranges->more = kho_range_iter_next_block(&ranges->iter, &ranges->phys,
+						 &ranges->order);
+}
+
+static void next_range(struct ranges *ranges)
+{
+	unsigned int nr_merged;
+
+	ranges->end_reached = !ranges->more;
+	if (ranges->end_reached)
+		return;
+
+	ranges->start = ranges->phys;
+	ranges->end = ranges->phys;
+	for (nr_merged = 0; nr_merged < MAX_MERGED; nr_merged++) {
+		if (!ranges->more || ranges->phys > ranges->end)
+			break;
+		ranges->end = max(ranges->end, ranges->phys + (PAGE_SIZE << ranges->order));
+		next_block(ranges);
+	}
+}
+
+static void *current_range(struct ranges *ranges)
+{
+	return ranges->end_reached ? NULL : ranges;
+}
+
+static void *ranges_next(struct seq_file *m, void *v, loff_t *pos)
+{
+	struct ranges *ranges = ranges_of(m);
+
+	++*pos;
+	ranges->pos = *pos;
+	next_range(ranges);
+	return current_range(ranges);
+}
+
+static void *ranges_start(struct seq_file *m, loff_t *pos)
+	__acquires(RCU)
+{
+	struct kernfs_open_file *of = m->private;
+	struct kho_radix_tree *tree = of->kn->priv;
+	struct ranges *ranges = ranges_of(m);
+	unsigned int generation;
+
+	/* Keeps all nodes, as long as there is a root. */
+	rcu_read_lock();
+	if (!READ_ONCE(tree->root))
+		return NULL;
+
+	/* Read before any node is looked up; pairs with begin_generation(). */
+	generation = smp_load_acquire(&tree->generation);
+	if (*pos && *pos == ranges->pos) {
+		/* Leaves have been freed: look for the block behind the range again. */
+		if (ranges->more && ranges->generation != generation) {
+			ranges->generation = generation;
+			kho_range_iter_seek(&ranges->iter, ranges->phys);
+			next_block(ranges);
+		}
+		return current_range(ranges);
+	}
+
+	/* From the start, or after a seek: skip the ranges before *pos. */
+	ranges->generation = generation;
+	kho_range_iter_init(&ranges->iter, tree);
+	next_block(ranges);
+	next_range(ranges);
+	for (ranges->pos = 0; ranges->pos < *pos && current_range(ranges); ranges->pos++)
+		next_range(ranges);
+
+	return current_range(ranges);
+}
+
+static void ranges_stop(struct seq_file *m, void *v)
+	__releases(RCU)
+{
+	rcu_read_unlock();
+}
+
+static int ranges_show(struct seq_file *m, void *v)
+{
+	const struct ranges *ranges = v;
+
+	return show_range(m, ranges->start, ranges->end);
+}
+
+static int ranges_open(struct kernfs_open_file *of)
+{
+	struct ranges *ranges = kvzalloc(sizeof(*ranges), GFP_KERNEL);
+
+	of->priv = ranges;
+	return ranges ? 0 : -ENOMEM;
+}
+
+static void ranges_release(struct kernfs_open_file *of)
+{
+	kvfree(of->priv);
+}
+
+static const struct kernfs_ops ranges_ops = {
+	.open = ranges_open,
+	.release = ranges_release,
+	.seq_start = ranges_start,
+	.seq_next = ranges_next,
+	.seq_stop = ranges_stop,
+	.seq_show = ranges_show,
+};
+
+/* /sys/kernel/kho, and its directory for the previous kernel. Never removed. */
+struct kobject *kho_sysfs_root __ro_after_init;
+struct kobject *kho_sysfs_in __ro_after_init;
+
+/**
+ * kho_sysfs_list - create a file in sysfs that can be longer than a page
+ * @dir: the directory
+ * @name: name of the file, which only root can read
+ * @ops: how it is read
+ * @priv: for @ops, in kernfs_node.priv
+ *
+ * Context: Initcalls.
+ * Return:
+ * * 0 - the file exists, and is never removed
+ * * %-ENOMEM - no memory
+ * * %-EEXIST - @dir has a file of that name
+ */
+int __init kho_sysfs_list(struct kobject *dir, const char *name,
+			  const struct kernfs_ops *ops, void *priv)
+{
+	return PTR_ERR_OR_ZERO(__kernfs_create_file(dir->sd, name, 0400, GLOBAL_ROOT_UID,
+						    GLOBAL_ROOT_GID, 0, ops, priv, NULL,
+						    NULL));
+}
+
+static int __init create_out(void)
+{
+	struct kobject *dir = kobject_create_and_add("outgoing", kho_sysfs_root);
+
+	if (!dir)
+		return -ENOMEM;
+
+	return sysfs_create_file(dir, &out_preserved_attr.attr) ?:
+	       kho_sysfs_list(dir, "ranges", &ranges_ops, &kho_out.tree);
+}
+
+static int __init create_in(void)
+{
+	kho_sysfs_in = kobject_create_and_add("incoming", kho_sysfs_root);
+	if (!kho_sysfs_in)
+		return -ENOMEM;
+
+	return sysfs_create_file(kho_sysfs_in, &in_preserved_attr.attr) ?:
+	       sysfs_create_file(kho_sysfs_in, &unclaimed_bytes_attr.attr) ?:
+	       kho_sysfs_list(kho_sysfs_in, "ranges", &ranges_ops, &kho_in.tree);
+}
+
+static int __init kho_sysfs_init(void)
+{
+	int err;
+
+	if (!kho_is_enabled() || kho_out_not_ready())
+		return 0;
+
+	kho_sysfs_root = kobject_create_and_add("kho", kernel_kobj);
+	if (!kho_sysfs_root)
+		return -ENOMEM;
+
+	err = sysfs_create_file(kho_sysfs_root, &scratch_bytes_attr.attr) ?:
+	      kho_sysfs_list(kho_sysfs_root, "scratch", &scratch_ops, NULL) ?:
+	      create_out();
+	if (!err && is_kho_boot())
+		err = create_in();
+
+	return err;
+}
+
+/* Files of others in these directories are created by later initcalls. */
+subsys_initcall(kho_sysfs_init);
