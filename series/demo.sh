@@ -22,6 +22,6 @@ run demo-luoctl "Handing memfds over with luoctl" \
 	"${live_update[@]}" luoctl
 echo
 echo "luoctl has said, in the first kernel and in the second:"
-sed -n 's/^    # \([0-9]* files, .*\)/  \1/p' "$logs/demo-luoctl.log"
+sed -n 's/^    # \([0-9]* files*, .*\)/  \1/p' "$logs/demo-luoctl.log"
 echo
 echo "All of it held. Consoles of both kernels: ${out#"$top"/}/handover.log"

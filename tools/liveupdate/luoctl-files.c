@@ -23,7 +23,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "libluo.h"
 #include "luoctl.h"
 
 /* Who has made another session has not used these. */
@@ -92,8 +91,8 @@ static void end_if_interrupted(void)
 	}
 }
 
-/* Until the end of @from. Returns how much that was. */
-static long long copy(int to, int from, const char *name)
+/* Copy until the end of @from, after @copied bytes of other files. Returns how much it was. */
+static long long copy(int to, int from, const char *name, unsigned long long copied)
 {
 	static char buf[1 << 16];
 	long long sum = 0;
@@ -112,6 +111,7 @@ static long long copy(int to, int from, const char *name)
 				put = 0;
 		}
 		sum += got;
+		progress(copied + sum);
 		end_if_interrupted();
 	}
 
@@ -129,7 +129,7 @@ static void preserve(int session, int fd, unsigned long long token, const char *
 
 /* Copy a file, and note it in the index. */
 static long long save_file(int session, FILE *index, const char *path,
-			   unsigned long long token)
+			   unsigned long long token, unsigned long long before)
 {
 	int from = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC), to;
 	char *copied = strdup(path), *name;
@@ -144,7 +144,7 @@ static long long save_file(int session, FILE *index, const char *path,
 		fail(EXIT_FAILED, ENOMEM, "%s", path);
 
 	to = new_memfd(path);
-	size = copy(to, from, path);
+	size = copy(to, from, path, before);
 	close(from);
 	preserve(session, to, token, path);
 
@@ -225,21 +225,48 @@ static pid_t start_keeper(int session)
 	return pid;
 }
 
-int cmd_save(int argc, char **argv)
+/* How much there is to copy, as far as that is known before. */
+static unsigned long long size_of(int nr, char **paths)
 {
-	int device, session, index_fd, i;
+	unsigned long long sum = 0;
+	struct stat st;
+	int i;
+
+	for (i = 0; i < nr; i++) {
+		if (!stat(paths[i], &st) && S_ISREG(st.st_mode))
+			sum += st.st_size;
+	}
+
+	return sum;
+}
+
+static void print_result(const char *name, int nr, unsigned long long bytes)
+{
+	json_open(NULL, '{');
+	json_name("session", name);
+	json_number("files", nr);
+	json_number("bytes", bytes);
+}
+
+static int cmd_save(int argc, char **argv)
+{
+	int device, session, index_fd, nr, i;
+	const char *name;
+	char **paths;
 	long long bytes = 0;
 	FILE *index;
 	pid_t keeper;
 
-	if (argc < 3)
-		fail(EXIT_USAGE, 0, "usage: luoctl save NAME FILE...");
+	only_arguments(argc, argv, 2, INT_MAX);
+	name = argv[optind];
+	paths = argv + optind + 1;
+	nr = argc - optind - 1;
 
-	check_names(argc - 2, argv + 2);
+	check_names(nr, paths);
 	device = need_device();
-	session = luo_session_create(device, argv[1]);
+	session = luo_session_create(device, name);
 	if (session < 0)
-		fail(EXIT_FAILED, -session, "session %s", argv[1]);
+		fail(EXIT_FAILED, -session, "session %s", printable(name));
 	close(device);
 
 	index_fd = new_memfd("index");
@@ -248,8 +275,10 @@ int cmd_save(int argc, char **argv)
 		fail(EXIT_FAILED, errno, "index");
 
 	fputs(INDEX_MAGIC, index);
-	for (i = 2; i < argc; i++)
-		bytes += save_file(session, index, argv[i], i - 1);
+	progress_begin("saving", size_of(nr, paths));
+	for (i = 0; i < nr; i++)
+		bytes += save_file(session, index, paths[i], i + 1, bytes);
+	progress_end();
 	if (ferror(index) || fclose(index))
 		fail(EXIT_FAILED, errno, "index");
 	preserve(session, index_fd, INDEX_TOKEN, "index");
@@ -257,17 +286,27 @@ int cmd_save(int argc, char **argv)
 
 	keeper = start_keeper(session);
 	if (json) {
-		fputs("{\"session\": ", stdout);
-		print_json_string(stdout, argv[1]);
-		printf(", \"files\": %d, \"bytes\": %lld, \"keeper\": %d}\n", argc - 2, bytes,
-		       keeper);
+		print_result(name, nr, bytes);
+		json_number("keeper", keeper);
+		json_close();
+		json_print();
 	} else {
-		printf("%d files, %lld bytes, are kept in session %s by process %d\n",
-		       argc - 2, bytes, argv[1], keeper);
+		printf("%d %s, %lld %s, %s kept in session %s by process %d\n", nr,
+		       plural(nr, "file", "files"), bytes, plural(bytes, "byte", "bytes"),
+		       plural(nr, "is", "are"), printable(name), keeper);
 	}
 
 	return EXIT_OK;
 }
+
+const struct verb save_verb = {
+	.name = "save",
+	.usage = "NAME FILE...",
+	.help =
+	"Copy files into memory, in a session called NAME, and leave a process behind that\n"
+	"keeps the session until the next kexec hands it over.\n",
+	.run = cmd_save,
+};
 
 static char *read_index(int session, size_t *size)
 {
@@ -403,7 +442,7 @@ static int open_made(const struct saved *saved)
 	return fd;
 }
 
-static void restore_file(int session, const struct saved *saved)
+static void restore_file(int session, const struct saved *saved, unsigned long long before)
 {
 	int fd = luo_session_retrieve_fd(session, saved->token);
 	int to = open_made(saved);
@@ -411,56 +450,72 @@ static void restore_file(int session, const struct saved *saved)
 	if (fd < 0)
 		fail(EXIT_FAILED, -fd, "%s: cannot be retrieved", saved->name);
 	if (lseek(fd, 0, SEEK_SET) ||
-	    (unsigned long long)copy(to, fd, saved->name) != saved->size)
+	    (unsigned long long)copy(to, fd, saved->name, before) != saved->size)
 		fail(EXIT_FAILED, 0, "%s: is not as long as it was", saved->name);
 	if (fchmod(to, saved->mode & 0777) || fsync(to) || close(to))
 		fail(EXIT_FAILED, errno, "%s", saved->name);
 	close(fd);
 }
 
-int cmd_restore(int argc, char **argv)
+static int cmd_restore(int argc, char **argv)
 {
+	unsigned long long bytes, done = 0;
+	const char *name, *dir;
 	int device, session, err, nr, i;
-	unsigned long long bytes;
 	char *text;
 	size_t size;
 
-	if (argc != 3)
-		fail(EXIT_USAGE, 0, "usage: luoctl restore NAME DIRECTORY");
+	only_arguments(argc, argv, 2, 2);
+	name = argv[optind];
+	dir = argv[optind + 1];
 
-	made.dir = open(argv[2], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	made.dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (made.dir < 0)
-		fail(EXIT_FAILED, errno, "%s", argv[2]);
+		fail(EXIT_FAILED, errno, "%s", dir);
 
 	device = need_device();
-	session = luo_session_retrieve(device, argv[1]);
+	session = luo_session_retrieve(device, name);
 	if (session < 0)
-		fail(EXIT_FAILED, -session, "session %s", argv[1]);
+		fail(EXIT_FAILED, -session, "session %s", printable(name));
 	close(device);
 
 	atexit(remove_made);
 	hold_signals();
 	text = read_index(session, &size);
 	bytes = make_files(text + strlen(INDEX_MAGIC), text + size);
-	for (i = 0; i < made.nr; i++)
-		restore_file(session, &made.files[i]);
+	progress_begin("restoring", bytes);
+	for (i = 0; i < made.nr; i++) {
+		restore_file(session, &made.files[i], done);
+		done += made.files[i].size;
+	}
+	progress_end();
 	end_if_interrupted();
 	if (fsync(made.dir))
-		fail(EXIT_FAILED, errno, "%s", argv[2]);
+		fail(EXIT_FAILED, errno, "%s", dir);
 	err = luo_session_finish(session);
 	if (err)
-		fail(EXIT_FAILED, -err, "session %s cannot be finished", argv[1]);
+		fail(EXIT_FAILED, -err, "session %s cannot be finished", printable(name));
 	nr = made.nr;
 	made.nr = 0;
 
 	if (json) {
-		fputs("{\"session\": ", stdout);
-		print_json_string(stdout, argv[1]);
-		printf(", \"files\": %d, \"bytes\": %llu}\n", nr, bytes);
+		print_result(name, nr, bytes);
+		json_close();
+		json_print();
 	} else {
-		printf("%d files, %llu bytes, of session %s are in %s\n", nr, bytes, argv[1],
-		       argv[2]);
+		printf("%d %s, %llu %s, of session %s %s in %s\n", nr,
+		       plural(nr, "file", "files"), bytes, plural(bytes, "byte", "bytes"),
+		       printable(name), plural(nr, "is", "are"), dir);
 	}
 
 	return EXIT_OK;
 }
+
+const struct verb restore_verb = {
+	.name = "restore",
+	.usage = "NAME DIRECTORY",
+	.help =
+	"Write the files of a session that luoctl save has made to DIRECTORY, and finish the\n"
+	"session. If that fails, nothing is left in DIRECTORY, and nothing is lost.\n",
+	.run = cmd_restore,
+};

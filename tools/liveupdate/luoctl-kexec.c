@@ -2,88 +2,13 @@
 /*
  * luoctl kexec: see that a handover can happen, load a kernel for it, and reboot.
  */
-#define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
-#include <getopt.h>
 #include <linux/reboot.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/reboot.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-#include <linux/kexec.h>
-
-#include "libluo.h"
 #include "luoctl.h"
-
-static char *running_cmdline(void)
-{
-	static char line[1 << 14];
-	int fd = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
-	ssize_t len = fd < 0 ? -1 : read(fd, line, sizeof(line) - 1);
-
-	if (len < 0)
-		fail(EXIT_FAILED, errno, "/proc/cmdline");
-	close(fd);
-	line[len] = '\0';
-	line[strcspn(line, "\n")] = '\0';
-	return line;
-}
-
-static int open_file(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		fail(EXIT_FAILED, errno, "%s", path);
-	return fd;
-}
-
-/* What a boolean parameter, as the kernel understands it, makes of @on. */
-static bool is_on(const char *cmdline, const char *name, bool on)
-{
-	size_t len = strlen(name);
-	const char *at, *value;
-
-	for (at = cmdline; *at; at += strcspn(at, " "), at += strspn(at, " ")) {
-		if (strncmp(at, name, len) || at[len] != '=')
-			continue;
-
-		value = at + len + 1;
-		if (strspn(value, "1yYtT") || !strncasecmp(value, "on", 2))
-			on = true;
-		else if (strspn(value, "0nNfF") || !strncasecmp(value, "of", 2))
-			on = false;
-	}
-
-	return on;
-}
-
-/* With the command line of this kernel, what is on in it by default will be on again. */
-static void check_cmdline(const char *cmdline, bool reused)
-{
-	if (!is_on(cmdline, "kho", reused))
-		fail(EXIT_FAILED, 0,
-		     "the next kernel would hand nothing on: its command line has no kho=on");
-	/* Sessions that arrive switch it on, in a kernel like this one. */
-	if (!is_on(cmdline, "liveupdate", reused))
-		fail(EXIT_FAILED, 0,
-		     "the next kernel would not know of sessions: its command line has no liveupdate=on");
-}
-
-static void load(const char *kernel, const char *initrd, const char *cmdline)
-{
-	unsigned long flags = initrd ? 0 : KEXEC_FILE_NO_INITRAMFS;
-	int kernel_fd = open_file(kernel);
-	int initrd_fd = initrd ? open_file(initrd) : -1;
-
-	if (syscall(SYS_kexec_file_load, kernel_fd, initrd_fd, strlen(cmdline) + 1, cmdline,
-		    flags))
-		fail(EXIT_FAILED, errno, "%s cannot be loaded", kernel);
-}
 
 static void reboot_now(void)
 {
@@ -99,11 +24,7 @@ static void reboot_now(void)
 	}
 }
 
-static const char usage[] =
-	"usage: luoctl kexec KERNEL [--initrd FILE]\n"
-	"               [--reuse-cmdline | --command-line STRING] [--load-only | --discard]";
-
-int cmd_kexec(int argc, char **argv)
+static int cmd_kexec(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "initrd", required_argument, NULL, 'i' },
@@ -113,47 +34,57 @@ int cmd_kexec(int argc, char **argv)
 		{ "discard", no_argument, NULL, 'd' },
 		{}
 	};
-	const char *initrd = NULL, *cmdline = NULL;
-	bool reused = false, load_only = false, discard = false;
-	int option;
+	struct image image = {};
+	bool load_only = false, discard = false;
+	const char *problem;
+	int option, err;
 
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		switch (option) {
-		case 'i':
-			initrd = optarg;
-			break;
-		case 'r':
-			cmdline = running_cmdline();
-			reused = true;
-			break;
-		case 'c':
-			cmdline = optarg;
-			reused = false;
-			break;
-		case 'l':
+	while ((option = next_option(argc, argv, options)) != -1) {
+		if (option == 'l')
 			load_only = true;
-			break;
-		case 'd':
+		else if (option == 'd')
 			discard = true;
-			break;
-		default:
-			fail(EXIT_USAGE, 0, "%s", usage);
-		}
+		else
+			image_option(&image, option);
 	}
 
-	if (optind != argc - 1 || !cmdline || (load_only && discard))
-		fail(EXIT_USAGE, 0, "%s", usage);
+	if (optind != argc - 1 || !image.cmdline || (load_only && discard))
+		fail_usage();
+	image.kernel = argv[optind];
 
 	need_live_update();
-	check_cmdline(cmdline, reused);
+	problem = check_cmdline(&image);
+	if (problem)
+		fail(EXIT_FAILED, 0, "%s", problem);
 	if (!discard)
 		check_unfinished();
-	load(argv[optind], initrd, cmdline);
+	err = load_image(&image);
+	if (err)
+		fail(EXIT_FAILED, err, "%s cannot be loaded", image.kernel);
 	if (discard)
 		discard_sessions();
-	cmd_status(1, NULL);
+	/* The one JSON object is that of an error, if the reboot fails. */
+	if (load_only || !json)
+		print_status();
 	if (!load_only)
 		reboot_now();
 
 	return EXIT_OK;
 }
+
+const struct verb kexec_verb = {
+	.name = "kexec",
+	.usage =
+	"KERNEL [--initrd FILE] (--reuse-cmdline | --command-line STRING) [--load-only | --discard]",
+	.help =
+	"Check that a handover to KERNEL can happen, load it, print the status, and reboot at\n"
+	"once: services are not stopped.\n"
+	"\n"
+	"  --initrd FILE               its initrd\n"
+	"  --reuse-cmdline             with the command line of this kernel\n"
+	"  --command-line STRING       with another one\n"
+	"  --load-only                 leave the reboot to kexec -e or systemctl kexec\n"
+	"  --discard                   give up all sessions of the previous kernel that are\n"
+	"                              not finished\n",
+	.run = cmd_kexec,
+};

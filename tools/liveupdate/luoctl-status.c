@@ -1,152 +1,279 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * luoctl status: what is handed over, and what was. From debugfs; without it only
- * whether there is live update at all.
+ * luoctl status and list: what is handed over, and what was.
  */
-
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "libluo.h"
 #include "luoctl.h"
 
-#define KHO_DIR	"/sys/kernel/debug/kho/"
+/* One side of a handover. Numbers are -1 if the kernel does not tell them. */
+struct side {
+	const char *key;
+	const char *title;
+	bool incoming;
+	long long nr_sessions;
+	long long bytes;	/* outgoing: preserved; incoming: unclaimed */
+	long long preserved;	/* incoming */
+	bool listed;		/* @list is valid */
+	struct session_list list;
+};
 
-/* A number in debugfs, or -1 when it is not there. */
-static long long number(const char *path)
+static void read_side(struct side *side, bool incoming)
 {
-	FILE *file = fopen(path, "re");
-	long long value = -1;
+	*side = (struct side){
+		.key = incoming ? "incoming" : "outgoing",
+		.title = incoming ? "From the previous kernel" : "For the next kernel",
+		.incoming = incoming,
+	};
 
-	if (file) {
-		if (fscanf(file, "%lld", &value) != 1)
-			value = -1;
-		fclose(file);
-	}
-
-	return value;
-}
-
-static long long page_bytes(const char *path)
-{
-	long long pages = number(path);
-
-	return pages < 0 ? pages : pages * sysconf(_SC_PAGESIZE);
-}
-
-void unescape(char *string)
-{
-	char *from = string, *to = string;
-
-	while (*from) {
-		if (from[0] == '\\' && strspn(from + 1, "01234567") >= 3) {
-			*to++ = (from[1] - '0') << 6 | (from[2] - '0') << 3 | (from[3] - '0');
-			from += 4;
-		} else {
-			*to++ = *from++;
+	if (incoming) {
+		side->nr_sessions = sysfs_number(LUO_DIR "incoming/nr_sessions");
+		side->bytes = sysfs_number(KHO_DIR "incoming/unclaimed_bytes");
+		side->preserved = sysfs_number(KHO_DIR "incoming/preserved_bytes");
+		/* There is no such directory if nothing was handed over. */
+		if (side->nr_sessions >= 0 && side->bytes < 0) {
+			side->bytes = 0;
+			side->preserved = 0;
 		}
+	} else {
+		side->nr_sessions = sysfs_number(LUO_DIR "outgoing/nr_sessions");
+		side->bytes = sysfs_number(KHO_DIR "outgoing/preserved_bytes");
 	}
-	*to = '\0';
+
+	side->listed = read_sessions(incoming, &side->list);
+	if (!side->listed && errno != ENOENT && errno != EACCES)
+		fail(EXIT_FAILED, errno, LUO_DIR "%s/sessions", side->key);
 }
 
-/* "files N [retrieved N STATE] name NAME" */
-bool parse_listed(char *line, struct listed *session)
+static void json_file(const struct listed_file *file)
 {
-	char *name = strstr(line, "name ");
+	char token[24];
 
-	memset(session, 0, sizeof(*session));
-	if (!name)
-		return false;
-
-	line[strcspn(line, "\n")] = '\0';
-	session->name = name + strlen("name ");
-	if (sscanf(line, "files %lu retrieved %lu %31s", &session->files,
-		   &session->retrieved, session->state) != 3)
-		session->state[0] = '\0';
-	return true;
+	/* Many readers of JSON round numbers of more than 53 bits. */
+	sprintf(token, "%" PRIu64, file->token);
+	json_open(NULL, '{');
+	json_string("token", token);
+	json_string("kind", file->kind);
+	if (file->size >= 0)
+		json_number("bytes", file->size);
+	if (*file->state)
+		json_string("state", file->state);
+	json_close();
 }
 
-static void print_session(char *line, bool *first)
+static void json_session(const struct listed *session, bool with_files)
 {
-	struct listed session;
+	size_t i;
 
-	if (!parse_listed(line, &session))
-		return;
+	json_open(NULL, '{');
+	json_name("name", session->name);
+	json_number("files", session->nr_files);
+	json_number("bytes", session->bytes);
+	if (*session->state) {
+		json_number("retrieved", session->nr_retrieved);
+		json_string("state", session->state);
+	}
+	if (with_files) {
+		json_open("list", '[');
+		for (i = 0; i < session->nr_listed; i++)
+			json_file(&session->files[i]);
+		json_close();
+	}
+	json_close();
+}
 
-	if (!json) {
-		printf("  %s: %lu files", session.name, session.files);
-		if (*session.state)
-			printf(", %lu retrieved, %s", session.retrieved, session.state);
+static bool is_named(const struct listed *session, const char *name)
+{
+	return !name || !strcmp(session->name, name);
+}
+
+static void json_sessions(const struct side *side, bool with_files, const char *name)
+{
+	size_t i;
+
+	json_open("sessions", '[');
+	for (i = 0; i < side->list.nr; i++) {
+		if (is_named(&side->list.sessions[i], name))
+			json_session(&side->list.sessions[i], with_files);
+	}
+	json_close();
+}
+
+static void json_side(const struct side *side)
+{
+	json_open(side->key, '{');
+	if (side->incoming) {
+		json_number("preserved_bytes", side->preserved);
+		json_number("unclaimed_bytes", side->bytes);
+	} else {
+		json_number("preserved_bytes", side->bytes);
+	}
+	if (side->listed)
+		json_sessions(side, false, NULL);
+	json_close();
+}
+
+static void print_files_and_bytes(const struct listed *session)
+{
+	printf("%lu %s, %s", session->nr_files, plural(session->nr_files, "file", "files"),
+	       human(session->bytes));
+	if (*session->state)
+		printf(", %lu retrieved, %s", session->nr_retrieved, session->state);
+}
+
+static void print_side(const struct side *side)
+{
+	size_t i;
+
+	printf("%s: %s%s, ", side->title, human(side->bytes),
+	       side->incoming ? " unclaimed" : "");
+	if (side->nr_sessions)
+		printf("%lld %s\n", side->nr_sessions,
+		       plural(side->nr_sessions, "session", "sessions"));
+	else
+		puts("no sessions");
+
+	for (i = 0; i < side->list.nr; i++) {
+		printf("  %s: ", printable(side->list.sessions[i].name));
+		print_files_and_bytes(&side->list.sessions[i]);
 		putchar('\n');
-		return;
 	}
-
-	unescape(session.name);
-	printf("%s{\"name\": ", *first ? "" : ", ");
-	print_json_string(stdout, session.name);
-	printf(", \"files\": %lu", session.files);
-	if (*session.state) {
-		printf(", \"retrieved\": %lu, \"state\": ", session.retrieved);
-		print_json_string(stdout, session.state);
-	}
-	putchar('}');
-	*first = false;
 }
 
-static void print_sessions(const char *path)
+void print_status(void)
 {
-	FILE *file = fopen(path, "re");
-	size_t size = 0;
-	char *line = NULL;
-	bool first = true;
+	struct side sides[2];
+	long long scratch = sysfs_number(KHO_DIR "scratch_bytes");
+	bool details;
+	int i;
 
-	while (file && getline(&line, &size, file) > 0)
-		print_session(line, &first);
-	free(line);
-	if (file)
-		fclose(file);
-}
+	for (i = 0; i < 2; i++)
+		read_side(&sides[i], i);
+	details = sides[0].nr_sessions >= 0 && scratch >= 0;
 
-static void print_side(const char *name, const char *title, const char *bytes_path)
-{
-	long long bytes = page_bytes(bytes_path);
-	char path[64];
-
-	snprintf(path, sizeof(path), LUO_DIR "%s", name);
 	if (json) {
-		printf(", \"%s\": {\"bytes\": %lld, \"sessions\": [", name, bytes < 0 ? 0 : bytes);
-		print_sessions(path);
-		fputs("]}", stdout);
+		json_open(NULL, '{');
+		json_bool("enabled", true);
+		json_bool("details", details);
+		if (details) {
+			json_number("scratch_bytes", scratch);
+			json_side(&sides[0]);
+			json_side(&sides[1]);
+		}
+		json_close();
+		json_print();
 		return;
 	}
 
-	printf("%s: %lld KiB\n", title, bytes < 0 ? 0 : bytes >> 10);
-	print_sessions(path);
+	puts("Live update is on.");
+	if (!details) {
+		puts("This kernel does not say more in " LUO_DIR ".");
+		return;
+	}
+
+	printf("Scratch: %s\n", human(scratch));
+	print_side(&sides[0]);
+	print_side(&sides[1]);
+	if (!sides[0].listed)
+		puts("Only root can see which sessions there are.");
 }
 
-int cmd_status(int argc, char **argv)
+static int cmd_status(int argc, char **argv)
 {
-	bool details = !access(LUO_DIR, X_OK);
-
-	if (argc != 1)
-		fail(EXIT_USAGE, 0, "usage: luoctl status");
+	only_arguments(argc, argv, 0, 0);
 	need_live_update();
-
-	if (json)
-		printf("{\"enabled\": true, \"details\": %s", details ? "true" : "false");
-	else if (!details)
-		printf("Live update is on. There is more to see in debugfs, for root.\n");
-
-	if (details) {
-		print_side("outgoing", "For the next kernel",
-			   KHO_DIR "out/preserved_pages");
-		print_side("incoming", "From the previous kernel, not claimed",
-			   KHO_DIR "in/unclaimed_pages");
-	}
-	if (json)
-		puts("}");
-
+	print_status();
 	return EXIT_OK;
 }
+
+const struct verb status_verb = {
+	.name = "status",
+	.usage = "",
+	.help =
+	"Show how much memory is handed over to the next kernel, and how much of that of\n"
+	"the previous kernel is unclaimed, and the sessions.\n",
+	.run = cmd_status,
+};
+
+static void print_listed(const struct side *side, const char *name)
+{
+	const struct listed *session;
+	const struct listed_file *file;
+	size_t i, j;
+
+	for (i = 0; i < side->list.nr; i++) {
+		session = &side->list.sessions[i];
+		if (!is_named(session, name))
+			continue;
+
+		printf("%s: session %s: ", side->key, printable(session->name));
+		print_files_and_bytes(session);
+		putchar('\n');
+		for (j = 0; j < session->nr_listed; j++) {
+			file = &session->files[j];
+			printf("  token %" PRIu64 ": %s, %s", file->token, file->kind,
+			       file->size < 0 ? "size unknown" : human(file->size));
+			if (*file->state)
+				printf(", %s", file->state);
+			putchar('\n');
+		}
+	}
+}
+
+static bool has(const struct side *side, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < side->list.nr; i++) {
+		if (is_named(&side->list.sessions[i], name))
+			return true;
+	}
+
+	return false;
+}
+
+static int cmd_list(int argc, char **argv)
+{
+	struct side sides[2];
+	const char *name;
+	int i;
+
+	only_arguments(argc, argv, 0, 1);
+	name = argv[optind];
+	need_live_update();
+	for (i = 0; i < 2; i++) {
+		read_side(&sides[i], i);
+		if (!sides[i].listed)
+			fail(EXIT_FAILED, errno, LUO_DIR "%s/sessions", sides[i].key);
+	}
+	if (name && !has(&sides[0], name) && !has(&sides[1], name))
+		fail(EXIT_FAILED, 0, "there is no session %s", printable(name));
+
+	if (json) {
+		json_open(NULL, '{');
+		for (i = 0; i < 2; i++) {
+			json_open(sides[i].key, '{');
+			json_sessions(&sides[i], true, name);
+			json_close();
+		}
+		json_close();
+		json_print();
+		return EXIT_OK;
+	}
+
+	print_listed(&sides[0], name);
+	print_listed(&sides[1], name);
+	return EXIT_OK;
+}
+
+const struct verb list_verb = {
+	.name = "list",
+	.usage = "[NAME]",
+	.help =
+	"List the sessions, or those called NAME, and their files: token, kind, size, and\n"
+	"if the previous kernel has handed them over, whether they were retrieved.\n",
+	.run = cmd_list,
+};

@@ -5,76 +5,140 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "libluo.h"
 #include "luoctl.h"
 
 bool json;
 
-static const char usage[] =
-	"Usage: luoctl [--json] COMMAND ...\n"
-	"\n"
-	"  status                      what is handed over, and what was\n"
-	"  save NAME FILE...           keep copies of files in memory, in a session\n"
-	"  restore NAME DIRECTORY      after the kexec: write them there\n"
-	"  drop NAME                   after the kexec: give a session up\n"
-	"  kexec KERNEL [--initrd FILE] [--reuse-cmdline | --command-line STRING]\n"
-	"        [--load-only | --discard]\n"
-	"                              check that a handover can happen, load, and reboot\n"
-	"\n"
-	"  --json                      print objects, for programs\n"
-	"  --help                      print this\n"
-	"\n"
-	"Exits with 0, 1 when it failed, 2 when it was called wrong, or 3 when the kernel\n"
-	"has no live update.\n";
-
-static const struct {
-	const char *name;
-	int (*run)(int argc, char **argv);
-} commands[] = {
-	{ "status", cmd_status },
-	{ "save", cmd_save },
-	{ "restore", cmd_restore },
-	{ "drop", cmd_drop },
-	{ "kexec", cmd_kexec },
-	{}
+static const struct verb * const verbs[] = {
+	&status_verb, &list_verb, &check_verb, &map_verb, &save_verb, &restore_verb,
+	&drop_verb, &kexec_verb,
 };
+
+#define NR_VERBS	(sizeof(verbs) / sizeof(*verbs))
+
+/* The one that runs. */
+static const struct verb *verb;
+
+static void print_help(FILE *to)
+{
+	unsigned int i;
+
+	fputs("Usage: luoctl [--json] COMMAND ...\n\n", to);
+	for (i = 0; i < NR_VERBS; i++)
+		fprintf(to, "  luoctl %s %s\n", verbs[i]->name, verbs[i]->usage);
+	fputs("\n"
+	      "  luoctl COMMAND --help       explain a command\n"
+	      "  --json                      print a JSON object, for programs\n"
+	      "  --version                   print the version\n"
+	      "\n"
+	      "Exits with 0; 1 if it failed; 2 if it was called wrong; or 3 if the kernel has no\n"
+	      "live update, or it is off. See luoctl(8).\n", to);
+}
+
+static void print_verb_help(FILE *to)
+{
+	fprintf(to, "Usage: luoctl %s%s%s\n\n%s\n"
+		"With --json it prints a JSON object, for programs. See luoctl(8).\n",
+		verb->name, *verb->usage ? " " : "", verb->usage, verb->help);
+}
 
 void fail(int status, int err, const char *format, ...)
 {
+	char *text = NULL;
 	va_list args;
+	size_t size;
+	FILE *to;
+
+	to = open_memstream(&text, &size);
+	if (to) {
+		va_start(args, format);
+		vfprintf(to, format, args);
+		va_end(args);
+		if (err)
+			fprintf(to, ": %s", strerror(err));
+		fclose(to);
+	}
 
 	fflush(stdout);
-	fputs("luoctl: ", stderr);
-	va_start(args, format);
-	vfprintf(stderr, format, args);
-	va_end(args);
-	if (err)
-		fprintf(stderr, ": %s", strerror(err));
-	fputc('\n', stderr);
+	progress_end();
+	fprintf(stderr, "luoctl: %s\n", text ? text : "no memory");
+	if (json && text) {
+		json_discard();
+		/* The one that printing it may fail with has no room for JSON. */
+		json = false;
+		json_open(NULL, '{');
+		if (status == EXIT_NO_KERNEL)
+			json_bool("enabled", false);
+		json_string("error", text);
+		json_close();
+		json_print();
+	}
 	exit(status);
 }
 
-void print_json_string(FILE *to, const char *string)
+void fail_usage(void)
 {
-	const unsigned char *c;
+	fail(EXIT_USAGE, 0, "usage: luoctl %s%s%s", verb->name, *verb->usage ? " " : "",
+	     verb->usage);
+}
 
-	fputc('"', to);
-	for (c = (const unsigned char *)string; *c; c++) {
-		if (*c == '"' || *c == '\\')
-			fprintf(to, "\\%c", *c);
-		else if (*c < 0x20 || *c >= 0x7f)
-			fprintf(to, "\\u%04x", *c);
-		else
-			fputc(*c, to);
+#define MAX_OPTIONS	16
+
+/* Every verb has these. */
+static const struct option common_options[] = {
+	{ "json", no_argument, NULL, 'j' },
+	{ "help", no_argument, NULL, 'h' },
+	{}
+};
+
+/* An error in the options before it is to be printed as JSON, too. */
+static void find_json(char **argv)
+{
+	for (; *argv && strcmp(*argv, "--"); argv++)
+		json = json || !strcmp(*argv, "--json");
+}
+
+int next_option(int argc, char **argv, const struct option *own)
+{
+	struct option options[MAX_OPTIONS];
+	unsigned int nr = sizeof(common_options) / sizeof(*common_options);
+	int option;
+
+	memcpy(options, common_options, sizeof(common_options));
+	for (nr--; own && own->name; own++)
+		options[nr++] = *own;
+	memset(&options[nr], 0, sizeof(*options));
+
+	while ((option = getopt_long(argc, argv, "jh", options, NULL)) != -1) {
+		switch (option) {
+		case 'j':
+			json = true;
+			break;
+		case 'h':
+			print_verb_help(stdout);
+			exit(EXIT_OK);
+		case '?':
+			find_json(argv + optind);
+			fail_usage();
+		default:
+			return option;
+		}
 	}
-	fputc('"', to);
+
+	return -1;
+}
+
+void only_arguments(int argc, char **argv, int min, int max)
+{
+	next_option(argc, argv, NULL);
+	if (argc - optind < min || argc - optind > max)
+		fail_usage();
 }
 
 int need_device(void)
@@ -86,7 +150,7 @@ int need_device(void)
 		     "no %s: the kernel has no live update, or it is off, see kho= and liveupdate=",
 		     LUO_DEVICE);
 	if (device == -EBUSY)
-		fail(EXIT_FAILED, 0, "%s: in use by %s", LUO_DEVICE, device_holders());
+		fail(EXIT_FAILED, 0, "%s: in use by %s", LUO_DEVICE, holders(NULL, false));
 	if (device < 0)
 		fail(EXIT_FAILED, -device, "%s", LUO_DEVICE);
 
@@ -101,7 +165,7 @@ void need_live_update(void)
 		close(need_device());
 }
 
-/* What is opened later must not be taken for one of the three. */
+/* A file that is opened later must not become standard input or output. */
 static void have_standard_files(void)
 {
 	int fd;
@@ -117,36 +181,47 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{ "json", no_argument, NULL, 'j' },
 		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'v' },
 		{}
 	};
 	unsigned int i;
 	int option;
 
 	have_standard_files();
-	while ((option = getopt_long(argc, argv, "+jh", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "+jhV", options, NULL)) != -1) {
 		switch (option) {
 		case 'j':
 			json = true;
 			break;
 		case 'h':
-			fputs(usage, stdout);
+			print_help(stdout);
+			return EXIT_OK;
+		case 'v':
+		case 'V':
+			printf("luoctl %s\n", LUOCTL_VERSION);
 			return EXIT_OK;
 		default:
-			fputs(usage, stderr);
+			print_help(stderr);
 			return EXIT_USAGE;
 		}
 	}
 
 	argc -= optind;
 	argv += optind;
-	for (i = 0; argc && commands[i].name; i++) {
-		if (!strcmp(argv[0], commands[i].name)) {
-			/* The command has options of its own. */
-			optind = 0;
-			return commands[i].run(argc, argv);
-		}
+	for (i = 0; argc && i < NR_VERBS; i++) {
+		if (strcmp(argv[0], verbs[i]->name))
+			continue;
+
+		/* The verb has options of its own. */
+		verb = verbs[i];
+		optind = 0;
+		return verb->run(argc, argv);
 	}
 
-	fputs(usage, stderr);
+	find_json(argv);
+	if (argc)
+		fail(EXIT_USAGE, 0, "there is no command %s; see luoctl --help",
+		     printable(argv[0]));
+	print_help(stderr);
 	return EXIT_USAGE;
 }

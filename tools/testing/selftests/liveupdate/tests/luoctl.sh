@@ -7,6 +7,7 @@ TIMEOUT=${KHO_TIMEOUT:-300}
 
 strange='a\012
 "'
+SYSFS=/sys/kernel/liveupdate
 
 stage1()
 {
@@ -21,6 +22,13 @@ stage1()
 	md5sum files/* > sums
 
 	exits 0 "--help" luoctl --help
+	exits 0 "--version" luoctl --version
+	says "luoctl [0-9.]*"
+	for verb in $(luoctl --help | sed -n 's/^  luoctl \([a-z]*\) .*/\1/p'); do
+		exits 0 "$verb --help" luoctl "$verb" --help
+		says "Usage: luoctl $verb.*"
+		exits 2 "$verb with an option that there is not" luoctl "$verb" --none
+	done
 	exits 2 "no command" luoctl
 	exits 2 "a command that there is not" luoctl store
 	exits 2 "no files" luoctl save files
@@ -28,7 +36,10 @@ stage1()
 	exits 1 "a file that there is not" luoctl save files files/none
 	exits 1 "a directory" luoctl save files files
 	exits 1 "a pipe" luoctl save files fifo
-	check_eq "nothing is left of that" 0 "$(wc -l < $LIST/outgoing)"
+	check_eq "nothing is left of that" 0 "$(cat $SYSFS/outgoing/nr_sessions)"
+	exits 0 "status without a session" luoctl status
+	says "For the next kernel: .*iB, no sessions"
+	long_lists
 
 	exec 8< sums
 	exits 0 "save" luoctl save files files/*
@@ -47,15 +58,38 @@ stage1()
 	check "save without standard input and output" \
 		grep -qx "files 3 name closed" $LIST/outgoing
 	exits 0 "save under a strange name" luoctl save "$strange" sums
-	exits 0 "status" luoctl status
-	says "  files: 7 files"
-	check "it counts what was saved" [ "$(said '^For the next kernel: \(.*\) KiB$')" -ge \
-		$(((128 << 10) + 3000000 / 1024)) ]
-	exits 0 "status with --json" luoctl --json status
-	check "it counts that, too" [ "$(said '.*"outgoing": {"bytes": \([0-9]*\),.*')" -ge \
-		$(((128 << 20) + 3000000)) ]
-	says '.*\[{"name": "files", "files": 7}, {"name": "more", "files": 3}, .*'
-	says '.*{"name": "a\\\\012\\u000a\\"", "files": 3}\].*'
+	says '1 file, [0-9]* bytes, is kept in session a\\134012\\012" by process [0-9]*'
+	exits 0 "save under a name that is UTF-8" luoctl save "größe" sums
+	exits 0 "save under one that is not" luoctl save "$(printf 'x\377')" sums
+
+	# Kernel lockdown closes debugfs.
+	umount /sys/kernel/debug
+	exits 0 "status without debugfs" luoctl status
+	says "  files: 7 files, .* MiB"
+	exits 0 "list without debugfs" luoctl list
+	says "outgoing: session big: 4 files, 128 MiB"
+	says "  token 1: memfd-v2, 128 MiB"
+	exits 0 "list one" luoctl list files
+	check_eq "there is no other" 1 "$(grep -c session /tmp/out)"
+	exits 1 "list one that there is not" luoctl list none
+	status='j["outgoing"]["sessions"]'
+	is_json "status" "j['enabled'] and j['details']" status --json
+	is_json "status" "j['outgoing']['preserved_bytes'] >= (128 << 20) + 3000000" \
+		--json status
+	is_json "status" "[s['files'] for s in $status] == [7, 3, 4, 3, 3, 3, 3]" --json status
+	is_json "status" "${status}[0]['bytes'] > 3000021 > ${status}[1]['bytes']" --json status
+	is_json "status" "${status}[4]['name'] == 'a\\\\012\\n\"'" --json status
+	is_json "status" "${status}[5]['name'] == 'gr\\u00f6\\u00dfe'" --json status
+	is_json "status" "${status}[6] | {'bytes': 0} == {'name': 'x\\ufffd', 'name_hex': '78ff',
+		'files': 3, 'bytes': 0}" --json status
+	is_json "list" "[f['bytes'] for f in ${status}[0]['list'] if len(f['token']) == 1] ==
+		[6, 10, 0, 3000000, 5]" list --json files
+	is_json "list" "{f['kind'] for f in ${status}[0]['list']} == {'memfd-v2'}" list --json files
+	is_json "an error" "'none' in j['error']" list none --json
+	is_json "wrong usage" "'usage' in j['error']" list a b --json
+	check_kernel
+	mount -t debugfs debugfs /sys/kernel/debug
+	maps
 
 	exits 2 "a kernel without a command line" luoctl kexec /boot/bzImage
 	exits 1 "a kernel that there is not" luoctl kexec /boot/none --reuse-cmdline
@@ -69,7 +103,7 @@ stage1()
 	exec 9< /dev/liveupdate
 	exits 0 "load while somebody has the device" \
 		luoctl kexec /boot/bzImage --reuse-cmdline --load-only
-	says "  files: 7 files"
+	says "  files: 7 files, .* MiB"
 	exits 1 "save while somebody has the device" luoctl save busy sums
 	exec 9<&-
 	check "it was loaded" grep -qx 1 /sys/kernel/kexec_loaded
@@ -87,7 +121,17 @@ stage2()
 {
 	mkdir files there
 	exits 0 "status" luoctl status
-	says "  files: 7 files, 0 retrieved, unclaimed"
+	says "  files: 7 files, .* MiB, 0 retrieved, unclaimed"
+	status='j["incoming"]["sessions"]'
+	is_json "status" "[s['state'] for s in $status] == ['unclaimed'] * 7" status --json
+	is_json "status" "j['incoming']['unclaimed_bytes'] >= (128 << 20) + 3000000" status --json
+	exits 0 "list" luoctl list files
+	says "incoming: session files: 7 files, .* MiB, 0 retrieved, unclaimed"
+	says "  token 4: memfd-v2, 2.9 MiB, unclaimed"
+	maps
+	exits 1 "check with unfinished sessions" luoctl check /boot/bzImage --reuse-cmdline
+	says "problem: session files of the previous kernel is not finished: .*"
+	check "nothing was loaded" grep -qx 0 /sys/kernel/kexec_loaded
 
 	# What stands in the way is seen before a file is written, and nothing is lost.
 	echo "other" > files/large
@@ -129,6 +173,10 @@ stage2()
 	check "the content is as it was" md5sum -c there/sums
 	check_eq "there are no more" 5 "$(find files -type f | wc -l)"
 	exits 0 "restore under a strange name" luoctl restore "$strange" files
+	mkdir utf8 other
+	exits 0 "restore under a name that is UTF-8" luoctl restore "größe" utf8
+	says "1 file, [0-9]* bytes, of session größe is in utf8"
+	exits 0 "restore under one that is not" luoctl restore "$(printf 'x\377')" other
 	mkdir closed
 	exits 0 "restore what was saved without" luoctl restore closed closed
 	exits 1 "a second time" luoctl restore files there
@@ -143,6 +191,8 @@ stage3()
 {
 	exits 3 "status" luoctl status
 	says "luoctl: no /dev/liveupdate: .*"
+	is_json "status without live update" "j['enabled'] is False and j['error']" status --json
+	check "there is nothing in sysfs" [ ! -e $SYSFS ]
 	exits 3 "save" luoctl save files /init
 	exits 3 "restore" luoctl restore files /tmp
 	exits 3 "kexec" luoctl kexec /boot/bzImage --reuse-cmdline
@@ -230,4 +280,116 @@ restore_and_send()
 	kill "-$1" $!
 	kill -CONT $!
 	wait $!
+}
+
+# is_json WHAT EXPRESSION ARGUMENT...: the standard output of luoctl is one JSON value j of
+# which this holds. The guest has no Python, so the host looks.
+is_json()
+{
+	local what=$1 expression=$2
+	shift 2
+	luoctl "$@" > /tmp/json 2> /tmp/err
+	{ printf "%s\n" "$what: $(printf "%s" "$expression" | tr -s "\n\t" "  ")"; cat /tmp/json; } |
+		base64 -w 600 | say_lines "json"
+	say "json ."
+}
+
+host_check()
+{
+	sed -n 's/^[0-9.]* khotest: json //p' "$1" | python3 -c '
+import base64, json, sys
+values = "".join(sys.stdin.read().split()).split(".")[:-1]
+for value in values:
+	asked, _, printed = base64.b64decode(value).partition(b"\n")
+	what, _, expression = asked.decode().partition(": ")
+	try:
+		j = json.loads(printed.decode("utf-8"))
+		good = eval(expression)
+	except Exception as error:
+		good = False
+		print("note", repr(printed), error)
+	print("ok" if good else "not ok", "JSON of", what, "where", ascii(expression))
+print("ok" if len(values) >= 12 else "not ok", len(values), "JSON values were looked at")
+'
+}
+
+# long_lists: sysfs lists more than a page, in pieces of any size, also while it changes
+long_lists()
+{
+	program luo_handover keep-many 1000
+	program luo_handover keep tokens 500
+	check_eq "the number of sessions" 1001 "$(cat $SYSFS/outgoing/nr_sessions)"
+	check_eq "the number of files" 1500 "$(cat $SYSFS/outgoing/nr_files)"
+	check_eq "all sessions are listed" 1001 "$(grep -c "^session " $SYSFS/outgoing/sessions)"
+	check_eq "all files are listed" 1500 \
+		"$(grep -c "^file token [0-9]* size [0-9]* kind " $SYSFS/outgoing/sessions)"
+	sed -n '/name tokens$/,$p' $SYSFS/outgoing/sessions | sed -n 's/^file token \([0-9]*\) .*/\1/p' \
+		> tokens
+	check_eq "no token is there twice" 500 "$(sort -u tokens | wc -l)"
+	cat $SYSFS/outgoing/sessions > all
+	check "it is the same in small pieces" \
+		eval "dd if=$SYSFS/outgoing/sessions bs=97 2> /dev/null | cmp -s - all"
+	tail -c +20001 all > rest
+	check "and from the middle" \
+		eval "dd if=$SYSFS/outgoing/sessions bs=4000 skip=5 2> /dev/null | cmp -s - rest"
+	check "others cannot read it" [ "$(stat -c %a $SYSFS/outgoing/sessions)" = 400 ]
+
+	program luo_handover churn changing 20
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		cat $SYSFS/outgoing/sessions
+	done > many
+	check_eq "others are listed while one changes" 10010 \
+		"$(grep "^session " many | grep -cv " name changing$")"
+	check "luo_churn ends" killall luo_churn luo_handover
+	check "and so do all sessions" eventually no_sessions
+	rm all rest many tokens
+}
+
+no_sessions()
+{
+	[ "$(cat $SYSFS/outgoing/nr_sessions)" = 0 ]
+}
+
+# check_kernel: what luoctl check says before the kexec
+check_kernel()
+{
+	exits 0 "check" luoctl check /boot/bzImage --reuse-cmdline
+	says "ok: /boot/bzImage is Linux $(uname -r)"
+	says "ok: /boot/bzImage can be loaded, and there is room for it in scratch"
+	says "ok: 7 sessions with 26 files, .* MiB, would be handed over"
+	says "warning: whether the next kernel is built with live update is not known: .*"
+	check "nothing is loaded" grep -qx 0 /sys/kernel/kexec_loaded
+	exits 1 "check a kernel that is none" luoctl check /init --reuse-cmdline
+	says "problem: /init is not a bzImage"
+	exits 1 "check a wrong command line" luoctl check /boot/bzImage --command-line "a"
+	says "problem: the next kernel would hand nothing on: .*"
+	mkdir config
+	cp /boot/bzImage config/vmlinuz-1
+	echo CONFIG_KEXEC_HANDOVER=y > config/config-1
+	exits 1 "check a kernel without" luoctl check config/vmlinuz-1 --reuse-cmdline
+	says "problem: the next kernel is built without CONFIG_LIVEUPDATE, says config/config-1"
+	echo CONFIG_LIVEUPDATE=y >> config/config-1
+	is_json "check" "j['ready'] and not j['problems'] and len(j['fine']) == 6" \
+		check config/vmlinuz-1 --reuse-cmdline --json
+	is_json "check" "not j['ready'] and len(j['problems']) == 1" \
+		check /boot/none --reuse-cmdline --json
+	rm -r config
+}
+
+# maps: the picture, and the ranges
+maps()
+{
+	exits 0 "map" luoctl map
+	says " *[0-9]* MiB |[.sKu# ]*#[.sKu# ]*|"
+	says " *[0-9]* MiB |[.sKu# ]*s[.sKu# ]*|"
+	is_json "map" "sum(r['bytes'] for r in j['scratch']) == $(cat /sys/kernel/kho/scratch_bytes)" \
+		map --json
+	is_json "map" "sum(r['bytes'] for r in j['preserved']) ==
+		$(cat /sys/kernel/kho/outgoing/preserved_bytes)" map --json
+	check_eq "preserved bytes are those of debugfs" \
+		$(($(counter out/preserved_pages) * 4096)) \
+		"$(cat /sys/kernel/kho/outgoing/preserved_bytes)"
+	[ ! -d $KHO/in ] || check_eq "so are unclaimed bytes" \
+		$(($(counter in/unclaimed_pages) * 4096)) \
+		"$(cat /sys/kernel/kho/incoming/unclaimed_bytes)"
 }

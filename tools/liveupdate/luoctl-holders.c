@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Which processes have a session, or the device, by what /proc shows of them.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "luoctl.h"
+
+/* What /proc/PID/fd shows of a session, with a part of its name. */
+#define SESSION_LINK	"anon_inode:[luo_session] "
+
+/* In /proc/PID/fdinfo of a session, with all of its name. */
+#define INCOMING_INFO	"luo-session-incoming:\t"
+#define OUTGOING_INFO	"luo-session-outgoing:\t"
+
+/* What to look for: a session, or the device if there is no name. */
+struct wanted {
+	const char *name;
+	const char *info;
+};
+
+static bool is_open_as(const char *pid, const char *fd, const char *link,
+		       const struct wanted *wanted)
+{
+	char path[300], line[512];
+	bool found = false;
+	FILE *file;
+
+	if (!wanted->name)
+		return !strcmp(link, LUO_DEVICE);
+	if (strncmp(link, SESSION_LINK, strlen(SESSION_LINK)))
+		return false;
+
+	snprintf(path, sizeof(path), "/proc/%.20s/fdinfo/%.20s", pid, fd);
+	file = fopen(path, "re");
+	while (file && !found && fgets(line, sizeof(line), file)) {
+		if (strncmp(line, wanted->info, strlen(wanted->info)))
+			continue;
+		line[strcspn(line, "\n")] = '\0';
+		unescape(line);
+		found = !strcmp(line + strlen(wanted->info), wanted->name);
+	}
+	if (file)
+		fclose(file);
+	return found;
+}
+
+static bool has_open(const char *pid, const struct wanted *wanted)
+{
+	char path[64], link[PATH_MAX];
+	struct dirent *entry;
+	bool found = false;
+	ssize_t len;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%.20s/fd", pid);
+	dir = opendir(path);
+	while (dir && !found && (entry = readdir(dir))) {
+		len = readlinkat(dirfd(dir), entry->d_name, link, sizeof(link) - 1);
+		if (len < 0)
+			continue;
+		link[len] = '\0';
+		found = is_open_as(pid, entry->d_name, link, wanted);
+	}
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+static void print_comm(FILE *to, const char *pid)
+{
+	char path[64], comm[32] = "";
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%.20s/comm", pid);
+	file = fopen(path, "re");
+	if (file && fgets(comm, sizeof(comm), file))
+		comm[strcspn(comm, "\n")] = '\0';
+	if (file)
+		fclose(file);
+	fprintf(to, "process %s (%s)", pid, printable(comm));
+}
+
+const char *holders(const char *name, bool incoming)
+{
+	const struct wanted wanted = {
+		.name = name,
+		.info = incoming ? INCOMING_INFO : OUTGOING_INFO,
+	};
+	static char *text;
+	struct dirent *entry;
+	unsigned long pid;
+	bool found = false;
+	size_t size;
+	FILE *to;
+	DIR *proc;
+
+	free(text);
+	text = NULL;
+	to = open_memstream(&text, &size);
+	if (!to)
+		return "a process";
+
+	proc = opendir("/proc");
+	while (proc && (entry = readdir(proc))) {
+		/* This process may have inherited it. */
+		pid = strtoul(entry->d_name, NULL, 10);
+		if (!pid || pid == (unsigned long)getpid() || !has_open(entry->d_name, &wanted))
+			continue;
+		if (found)
+			fputs(", ", to);
+		print_comm(to, entry->d_name);
+		found = true;
+	}
+	if (proc)
+		closedir(proc);
+	if (!found)
+		fputs("a process that cannot be seen in /proc", to);
+	fclose(to);
+	return text ? text : "a process";
+}

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What luoctl reads from sysfs. Documentation/ABI/testing/sysfs-kernel-liveupdate and
+ * sysfs-kernel-kho describe the files.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "luoctl.h"
+
+long long sysfs_number(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	long long value = -1;
+
+	if (!file)
+		return -1;
+	if (fscanf(file, "%lld", &value) != 1)
+		value = -1;
+	fclose(file);
+	return value;
+}
+
+/*
+ * Find the value of @key in a line, a word and then pairs of a key and a value. That of
+ * "name" or "kind" is the last one, and goes on to the end of the line. Returns NULL if
+ * there is no such pair. @line is left as it is.
+ */
+static const char *value_of(const char *line, const char *key)
+{
+	const char *at = strchr(line, ' ');
+	size_t len = strlen(key);
+	bool last;
+
+	while (at) {
+		at++;
+		if (!strncmp(at, key, len) && at[len] == ' ')
+			return at + len + 1;
+		last = !strncmp(at, "name ", 5) || !strncmp(at, "kind ", 5);
+		at = last ? NULL : strchr(at, ' ');
+		if (at)
+			at = strchr(at + 1, ' ');
+	}
+
+	return NULL;
+}
+
+static unsigned long long number_of(const char *line, const char *key)
+{
+	const char *value = value_of(line, key);
+
+	return value ? strtoull(value, NULL, 10) : 0;
+}
+
+static void copy_word(char *to, size_t size, const char *line, const char *key)
+{
+	const char *value = value_of(line, key);
+	size_t len = value ? strcspn(value, " ") : 0;
+
+	if (len >= size)
+		len = size - 1;
+	if (len)
+		memcpy(to, value, len);
+	to[len] = '\0';
+}
+
+/* The next element of an array that grows by doubling. */
+static void *append(void *array, size_t *nr, size_t size)
+{
+	void *grown = *(void **)array;
+
+	if (!(*nr & (*nr - 1))) {
+		grown = reallocarray(grown, *nr ? *nr * 2 : 1, size);
+		if (!grown)
+			fail(EXIT_FAILED, ENOMEM, "list of sessions");
+		*(void **)array = grown;
+	}
+
+	memset((char *)grown + *nr * size, 0, size);
+	return (char *)grown + (*nr)++ * size;
+}
+
+static char *rest_of(const char *line, const char *key)
+{
+	const char *value = value_of(line, key);
+	char *copied = value ? strdup(value) : NULL;
+
+	if (value && !copied)
+		fail(EXIT_FAILED, ENOMEM, "list of sessions");
+	return copied;
+}
+
+static bool add_session(struct session_list *list, const char *line)
+{
+	struct listed *session = append(&list->sessions, &list->nr, sizeof(*session));
+
+	session->name = rest_of(line, "name");
+	session->nr_files = number_of(line, "files");
+	session->nr_retrieved = number_of(line, "retrieved");
+	copy_word(session->state, sizeof(session->state), line, "state");
+	if (session->name)
+		unescape(session->name);
+	return session->name;
+}
+
+static bool add_file(struct session_list *list, const char *line)
+{
+	static const char *last_kind = "";
+	const char *size = value_of(line, "size"), *kind = value_of(line, "kind");
+	struct listed *session;
+	struct listed_file *file;
+
+	if (!list->nr || !size || !kind || !value_of(line, "token"))
+		return false;
+
+	session = &list->sessions[list->nr - 1];
+	file = append(&session->files, &session->nr_listed, sizeof(*file));
+	file->token = number_of(line, "token");
+	file->size = *size == '-' ? -1 : strtoll(size, NULL, 10);
+	copy_word(file->state, sizeof(file->state), line, "state");
+	if (file->size > 0)
+		session->bytes += file->size;
+
+	/* There are few kinds, and may be a million files. */
+	if (strcmp(kind, last_kind))
+		last_kind = rest_of(line, "kind");
+	file->kind = last_kind;
+	return true;
+}
+
+bool read_sessions(bool incoming, struct session_list *list)
+{
+	const char *path = incoming ? LUO_DIR "incoming/sessions" : LUO_DIR "outgoing/sessions";
+	FILE *file = fopen(path, "re");
+	char *line = NULL;
+	size_t size = 0;
+	bool ok = true;
+
+	memset(list, 0, sizeof(*list));
+	if (!file)
+		return false;
+
+	while (ok && getline(&line, &size, file) > 0) {
+		line[strcspn(line, "\n")] = '\0';
+		if (!strncmp(line, "session ", strlen("session ")))
+			ok = add_session(list, line);
+		else if (!strncmp(line, "file ", strlen("file ")))
+			ok = add_file(list, line);
+	}
+	if (!ok)
+		fail(EXIT_FAILED, 0, "%s: the line \"%s\" is not understood", path, line);
+	if (ferror(file))
+		fail(EXIT_FAILED, errno, "%s", path);
+	free(line);
+	fclose(file);
+	return true;
+}
+
+bool is_unfinished(const struct listed *session)
+{
+	return strcmp(session->state, "damaged") && session->nr_retrieved != session->nr_files;
+}
