@@ -17,6 +17,8 @@
 #include <linux/liveupdate.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
+#include <linux/pid_namespace.h>
+#include <linux/sched.h>
 #include <linux/shmem_fs.h>
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
@@ -208,9 +210,22 @@ static const struct memfd_luo_folio_ser *claim_list(const struct memfd_luo_ser *
 	return ERR_PTR(-EBADMSG);
 }
 
+/*
+ * The file is not executable. With vm.memfd_noexec it stays so, as one of a
+ * memfd_create() that does not ask for MFD_EXEC would: the sysctl is that of the pid
+ * namespace of the process that retrieves the file.
+ */
+static bool must_stay_noexec(void)
+{
+	return pidns_memfd_noexec_scope(task_active_pid_ns(current)) > 0;
+}
+
 static int set_seals(struct inode *inode, unsigned int seals)
 {
 	int err;
+
+	if (must_stay_noexec())
+		seals |= F_SEAL_EXEC;
 
 	if (seals & F_SEAL_WRITE) {
 		err = mapping_deny_writable(inode->i_mapping);

@@ -337,26 +337,60 @@ static int preserve_folios(struct memfd_out *out, struct inode *inode, bool adde
 	return err;
 }
 
+/* With these seals, and one against writing, write access to a memfd gives nothing. */
+#define SEALS_WITHOUT_WRITE	(F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW)
+
 /*
- * It comes back readable and writable. Who could do less with it must not gain by
- * that, unless it is sealed against writing.
+ * The next kernel opens the file for reading and writing: the ABI has no room for an
+ * access mode. So the descriptor must have both, or the seals must forbid all that
+ * write access allows: to write, to change the size, and to add seals.
  */
 static bool may_preserve(const struct file *file)
 {
+	unsigned int seals = READ_ONCE(SHMEM_I(file_inode(file))->seals);
+
 	if (!(file->f_mode & FMODE_READ))
 		return false;
 
-	return file->f_mode & FMODE_WRITE ||
-	       SHMEM_I(file_inode(file))->seals & F_SEAL_WRITE;
+	if (file->f_mode & FMODE_WRITE)
+		return true;
+
+	return (seals & SEALS_WITHOUT_WRITE) == SEALS_WITHOUT_WRITE &&
+	       seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE);
+}
+
+/*
+ * F_SEAL_FUTURE_WRITE spares writable mappings that exist when it is added. They end
+ * with this kernel, and the next one lets nobody map the file writable again, so that
+ * their owner would lose the ability to write. If there are no such mappings, none can
+ * come any more, and nothing is lost.
+ */
+static bool would_lose_mapping(struct inode *inode)
+{
+	unsigned int seals = READ_ONCE(SHMEM_I(inode)->seals);
+
+	return (seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) == F_SEAL_FUTURE_WRITE &&
+	       mapping_writably_mapped(inode->i_mapping);
 }
 
 /**
  * memfd_luo_preserve - preserve a memfd
- * @args: as of the operation
+ * @args: arguments of the operation
  *
- * Return: 0; -EACCES when it would come back with more access; -EHWPOISON; -EINVAL
- * when it has memory that cannot be preserved; -EIO when it has some that cannot be
- * read from swap; -EBUSY when it has some that cannot be moved; -EINTR; -ENOMEM.
+ * Context: Process context; may sleep.
+ * Return:
+ * * 0 - the memfd is held, and its folios are on the list
+ * * %-EACCES - the next kernel would give more access than the descriptor has: it is not
+ *   open for reading; or not for writing, and the seals allow to write, to change the
+ *   size or to add seals
+ * * %-EPERM - with F_SEAL_FUTURE_WRITE and without F_SEAL_WRITE: there is a shared mapping
+ *   that is or can become writable, and that nobody could make again
+ * * %-EHWPOISON - a folio is poisoned
+ * * %-EINVAL - a folio lies in memory that cannot be preserved
+ * * %-EIO - a folio cannot be read from swap
+ * * %-EBUSY - a folio must be moved and cannot be
+ * * %-EINTR - the caller was killed
+ * * %-ENOMEM - there is no memory, or no room in the memory cgroup of the caller
  */
 int memfd_luo_preserve(struct liveupdate_file_op_args *args)
 {
@@ -383,7 +417,8 @@ int memfd_luo_preserve(struct liveupdate_file_op_args *args)
 	if (err)
 		goto err_ser;
 
-	err = preserve_folios(out, inode, false);
+	/* While the file is held, memfd_add_seals() does not seal such mappings. */
+	err = would_lose_mapping(inode) ? -EPERM : preserve_folios(out, inode, false);
 	if (err)
 		goto err_drop;
 

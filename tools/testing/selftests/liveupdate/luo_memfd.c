@@ -6,6 +6,8 @@
  */
 #define _GNU_SOURCE
 #include <pthread.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
 
 #include "luo_memfd.h"
 
@@ -245,8 +247,178 @@ static void see_half(int session, const char *kind)
 	check(good == NR_MANY / 2, kind, "content");
 }
 
+#define NOEXEC		"/proc/sys/vm/memfd_noexec"
+#define OTHER_UID	65534
+
+/* Seals that leave nothing to do with write access. */
+#define ALL_BUT_EXEC	(F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
+
+static void make_rights(int session)
+{
+	int fd, reader, token;
+	char path[64];
+
+	for (token = 1; token <= 5; token++) {
+		fd = new_memfd("rights", PAGE, 0);
+		write_pages(fd, token, 0, 1);
+		if (fchmod(fd, 0777))
+			die("fchmod");
+		if (token == 2) {
+			if (fcntl(fd, F_ADD_SEALS, ALL_BUT_EXEC))
+				die("seals");
+			sprintf(path, "/proc/self/fd/%d", fd);
+			reader = open(path, O_RDONLY);
+			close(fd);
+			fd = reader;
+		} else if (token == 3 && fcntl(fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE)) {
+			die("seals");
+		}
+		preserve(session, fd, token);
+	}
+}
+
+/* What a process of another user can do: 0, or the errno of what it cannot; 255 if it dies. */
+static int as_other(int fd, int (*what)(int fd))
+{
+	int status;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (pid < 0)
+		die("fork");
+	if (!pid) {
+		/* Others than root may not search the guest's root directory. */
+		if (chdir("/proc/self/fd") || setresgid(OTHER_UID, OTHER_UID, OTHER_UID) ||
+		    setresuid(OTHER_UID, OTHER_UID, OTHER_UID))
+			_exit(EFAULT);
+		_exit(what(fd));
+	}
+	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		return 255;
+
+	return WEXITSTATUS(status);
+}
+
+static int use(int fd)
+{
+	void *mem = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	return nr_good_pages(fd, 1, 0, 1) == 1 && mem != MAP_FAILED ? 0 : EIO;
+}
+
+static int open_by_path(int fd, int flags)
+{
+	char path[16];
+
+	sprintf(path, "%d", fd);
+	return open(path, flags) < 0 ? errno : 0;
+}
+
+static int open_to_write(int fd)
+{
+	return open_by_path(fd, O_RDWR);
+}
+
+static int open_to_read(int fd)
+{
+	return open_by_path(fd, O_RDONLY);
+}
+
+static int change_mode(int fd)
+{
+	return fchmod(fd, 0640) ? errno : 0;
+}
+
+static int execute(int fd)
+{
+	char *const argv[] = { NULL };
+
+	fexecve(fd, argv, argv);
+	return errno;
+}
+
+/* The commands of the manual, for a descriptor that this process has. */
+static bool run_command(const char *command, int fd)
+{
+	char line[128];
+
+	snprintf(line, sizeof(line), "%s /proc/%d/fd/%d", command, getpid(), fd);
+	return !system(line);
+}
+
+/* A service that runs as another user, and is handed the descriptor. */
+static void see_other_user(int fd, const char *kind)
+{
+	struct stat st;
+	char label[8] = "";
+
+	check(!fstat(fd, &st) && st.st_uid == 0 && (st.st_mode & 07777) == 0600, kind,
+	      "the file is of the one who retrieves it");
+	check(as_other(fd, use) == 0, kind, "another user can use the descriptor");
+	check(as_other(fd, open_to_write) == EACCES && as_other(fd, open_to_read) == EACCES &&
+	      as_other(fd, change_mode) == EPERM, kind, "but not open the file, or change it");
+
+	check(run_command("chmod 644", fd) && as_other(fd, open_to_read) == 0 &&
+	      as_other(fd, open_to_write) == EACCES, kind, "chmod lets others open it");
+	check(run_command("chown 65534:65534", fd) && as_other(fd, open_to_write) == 0 &&
+	      as_other(fd, change_mode) == 0, kind, "chown lets the other user do all of that");
+	check(as_other(fd, execute) == EACCES, kind, "but not execute it");
+
+	/* That is what chcon does. */
+	if (!fsetxattr(fd, "security.selinux", "label", 6, 0))
+		check(fgetxattr(fd, "security.selinux", label, sizeof(label)) == 6 &&
+		      !strcmp(label, "label"), kind, "a security label can be set");
+	else
+		check(errno == EOPNOTSUPP, kind, "no labels in this kernel");
+}
+
+/* Nothing is left to do with a file that could only be read. */
+static void see_reader(int fd, const char *kind)
+{
+	check(nr_good_pages(fd, 2, 0, 1) == 1 && fcntl(fd, F_GET_SEALS) == ALL_BUT_EXEC, kind,
+	      "the reader's content and seals");
+	check(pwrite(fd, "x", 1, 0) < 0 && ftruncate(fd, 2 * PAGE) < 0 &&
+	      ftruncate(fd, 1) < 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_EXEC) < 0 &&
+	      mmap(NULL, PAGE, PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED, kind,
+	      "the reader can do no more than before");
+}
+
+/* No one retrieved under vm.memfd_noexec can be made executable. */
+static void see_noexec(int session, const char *kind)
+{
+	int fd;
+
+	if (access(NOEXEC, F_OK)) {
+		printf("note no " NOEXEC "\n");
+		return;
+	}
+	check(!write_number(NOEXEC, 1), kind, "vm.memfd_noexec is set");
+	fd = luo_retrieve_fd(session, 4);
+	check(nr_good_pages(fd, 4, 0, 1) == 1 && fcntl(fd, F_GET_SEALS) == F_SEAL_EXEC &&
+	      fchmod(fd, 0700) < 0 && errno == EPERM && !fchmod(fd, 0640), kind,
+	      "a file stays not executable");
+	check(!write_number(NOEXEC, 0), kind, "vm.memfd_noexec is not set");
+	fd = luo_retrieve_fd(session, 5);
+	check(nr_good_pages(fd, 5, 0, 1) == 1 && fcntl(fd, F_GET_SEALS) == 0 &&
+	      !fchmod(fd, 0700), kind, "a file can be made executable");
+}
+
+static void see_rights(int session, const char *kind)
+{
+	int fd = luo_retrieve_fd(session, 1);
+
+	see_other_user(fd, kind);
+	see_reader(luo_retrieve_fd(session, 2), kind);
+	fd = luo_retrieve_fd(session, 3);
+	check(nr_good_pages(fd, 3, 0, 1) == 1 && fcntl(fd, F_GET_SEALS) == F_SEAL_FUTURE_WRITE &&
+	      pwrite(fd, "x", 1, 0) < 0, kind, "F_SEAL_FUTURE_WRITE");
+	see_noexec(session, kind);
+}
+
 const struct kind kinds[] = {
 	{ "small", make_small, see_small },
+	{ "rights", make_rights, see_rights },
 	{ "dense", make_dense, see_dense },
 	{ "sparse", make_sparse, see_sparse },
 	{ "vast", make_vast, see_vast },

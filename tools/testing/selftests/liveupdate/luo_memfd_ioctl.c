@@ -16,6 +16,10 @@
 
 #define PAGE	4096L
 
+#ifndef F_SEAL_EXEC
+#define F_SEAL_EXEC	0x0020
+#endif
+
 FIXTURE(memfd)
 {
 	int device;
@@ -116,29 +120,192 @@ TEST_F(memfd, same_file)
 	close(other);
 }
 
-/* It comes back writable. */
-TEST_F(memfd, access)
+static int open_again(int fd, int flags)
 {
 	char path[64];
-	int reader, writer, mere;
 
-	sprintf(path, "/proc/self/fd/%d", self->fd);
-	reader = open(path, O_RDONLY);
-	writer = open(path, O_WRONLY);
-	mere = open(path, O_PATH);
-	ASSERT_LE(0, reader);
-	ASSERT_LE(0, writer);
+	sprintf(path, "/proc/self/fd/%d", fd);
+	return open(path, flags);
+}
+
+/* A memfd of one page with these seals, and not executable: F_SEAL_EXEC adds no others. */
+static int sealed_memfd(int seals)
+{
+	int fd = memfd_create("sealed", MFD_ALLOW_SEALING);
+
+	if (fd < 0 || fchmod(fd, 0600) || pwrite(fd, "text", 4, 0) != 4 ||
+	    ftruncate(fd, PAGE) || fcntl(fd, F_ADD_SEALS, seals) ||
+	    fcntl(fd, F_GET_SEALS) != seals) {
+		close(fd);
+		return -1;
+	}
+
+	return fd;
+}
+
+/* What can be done with a descriptor, a bit for each. Does it. */
+static unsigned int abilities(int fd)
+{
+	int punch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+	unsigned int able = 0;
+	char byte;
+	void *mem;
+
+	if (pread(fd, &byte, 1, 0) == 1)
+		able |= 1;
+	if (pwrite(fd, "x", 1, 0) == 1)
+		able |= 2;
+	mem = mmap(NULL, PAGE, PROT_WRITE, MAP_SHARED, fd, 0);
+	if (mem != MAP_FAILED) {
+		able |= 4;
+		munmap(mem, PAGE);
+	}
+	if (!fallocate(fd, punch, 0, PAGE))
+		able |= 8;
+	if (!ftruncate(fd, 2 * PAGE))
+		able |= 16;
+	if (!ftruncate(fd, PAGE / 2))
+		able |= 32;
+	/* No seal at all can be added if none can. */
+	if (!fcntl(fd, F_ADD_SEALS, 0))
+		able |= 64;
+
+	return able;
+}
+
+/*
+ * The file comes back open for reading and writing. A descriptor is refused if that gives
+ * more than it had, whatever the seals are.
+ */
+TEST_F(memfd, access)
+{
+	static const int all[] = {
+		F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_WRITE, F_SEAL_FUTURE_WRITE,
+		F_SEAL_EXEC,
+	};
+	static const int modes[] = { O_RDONLY, O_WRONLY, O_RDWR };
+	unsigned int had, gets, set, i, nr_refused = 0, nr_readers = 0;
+	int seals, fd, again, err;
+
+	for (set = 0; set < 1 << ARRAY_SIZE(all); set++) {
+		seals = 0;
+		for (i = 0; i < ARRAY_SIZE(all); i++)
+			seals |= set & 1 << i ? all[i] : 0;
+
+		for (i = 0; i < ARRAY_SIZE(modes); i++) {
+			fd = sealed_memfd(seals);
+			ASSERT_LE(0, fd);
+			again = open_again(fd, modes[i]);
+			had = abilities(again);
+			close(again);
+			close(fd);
+			fd = sealed_memfd(seals);
+			gets = abilities(fd);
+			close(fd);
+
+			fd = sealed_memfd(seals);
+			again = open_again(fd, modes[i]);
+			ASSERT_LE(0, again);
+			close(fd);
+			err = luo_preserve_fd(self->session, again, set * 3 + i);
+			EXPECT_EQ(gets & ~had ? -EACCES : 0, err)
+				TH_LOG("mode %d, seals %#x", modes[i], seals);
+			nr_refused += err == -EACCES;
+			nr_readers += !err && modes[i] == O_RDONLY;
+			close(again);
+		}
+	}
+
+	/* All that were open for writing only, and readers but for three in eight of them. */
+	EXPECT_LT(64, nr_refused);
+	EXPECT_EQ(6, nr_readers);
+}
+
+TEST_F(memfd, path_only)
+{
+	int mere = open_again(self->fd, O_PATH);
+
 	ASSERT_LE(0, mere);
 	EXPECT_EQ(-EBADF, luo_preserve_fd(self->session, mere, 1));
-	EXPECT_EQ(-EACCES, luo_preserve_fd(self->session, reader, 1));
-	EXPECT_EQ(-EACCES, luo_preserve_fd(self->session, writer, 1));
-
-	/* Unless nobody can write any more. */
-	ASSERT_EQ(0, fcntl(self->fd, F_ADD_SEALS, F_SEAL_WRITE));
-	EXPECT_EQ(0, luo_preserve_fd(self->session, reader, 1));
-	close(reader);
-	close(writer);
 	close(mere);
+}
+
+static void *map_shared(int fd, int prot)
+{
+	return mmap(NULL, PAGE, prot, MAP_SHARED, fd, 0);
+}
+
+/* Whoever has mapped it writable could not do so again. */
+TEST_F(memfd, future_write)
+{
+	void *mem = map_shared(self->fd, PROT_READ | PROT_WRITE);
+	int reader = open_again(self->fd, O_RDONLY);
+	int status, pipes[2];
+	pid_t pid;
+
+	ASSERT_NE(MAP_FAILED, mem);
+	ASSERT_LE(0, reader);
+	ASSERT_EQ(0, fcntl(self->fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE));
+	EXPECT_EQ(-EPERM, luo_preserve_fd(self->session, self->fd, 1));
+
+	/* So is a copy of the mapping, which another process has. */
+	ASSERT_EQ(0, pipe(pipes));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		close(pipes[1]);
+		_exit(read(pipes[0], &status, 1) != 0);
+	}
+	munmap(mem, PAGE);
+	EXPECT_EQ(-EPERM, luo_preserve_fd(self->session, self->fd, 1));
+	close(pipes[0]);
+	close(pipes[1]);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+
+	/* A mapping that can only be read, and cannot become writable, loses nothing. */
+	mem = map_shared(self->fd, PROT_READ);
+	ASSERT_NE(MAP_FAILED, mem);
+	EXPECT_EQ(-1, mprotect(mem, PAGE, PROT_WRITE));
+	EXPECT_EQ(0, luo_preserve_fd(self->session, self->fd, 1));
+	munmap(mem, PAGE);
+	close(reader);
+}
+
+/* Only the protection of it makes a mapping of before the seal not writable. */
+TEST_F(memfd, future_write_reader)
+{
+	void *mem = map_shared(self->fd, PROT_READ);
+
+	ASSERT_NE(MAP_FAILED, mem);
+	ASSERT_EQ(0, fcntl(self->fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE));
+	EXPECT_EQ(-EPERM, luo_preserve_fd(self->session, self->fd, 1));
+	EXPECT_EQ(0, mprotect(mem, PAGE, PROT_READ | PROT_WRITE));
+	munmap(mem, PAGE);
+	EXPECT_EQ(0, luo_preserve_fd(self->session, self->fd, 1));
+}
+
+/* Nor can the seal be added to one that is preserved, while it is mapped like that. */
+TEST_F(memfd, future_write_later)
+{
+	void *mem = map_shared(self->fd, PROT_READ | PROT_WRITE);
+
+	ASSERT_NE(MAP_FAILED, mem);
+	ASSERT_EQ(0, luo_preserve_fd(self->session, self->fd, 1));
+	EXPECT_EQ(-EBUSY, as_errno(fcntl(self->fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE)));
+	EXPECT_EQ(0, fcntl(self->fd, F_GET_SEALS));
+	munmap(mem, PAGE);
+	EXPECT_EQ(0, as_errno(fcntl(self->fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE)));
+
+	/* One that is not preserved can get it at any time. */
+	close(self->session);
+	close(self->fd);
+	self->fd = memfd_create("other", MFD_ALLOW_SEALING);
+	ASSERT_EQ(0, ftruncate(self->fd, PAGE));
+	mem = map_shared(self->fd, PROT_READ | PROT_WRITE);
+	ASSERT_NE(MAP_FAILED, mem);
+	EXPECT_EQ(0, as_errno(fcntl(self->fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE)));
+	munmap(mem, PAGE);
 }
 
 /* A line of /proc/self/status, or -1. */

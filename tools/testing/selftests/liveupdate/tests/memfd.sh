@@ -27,19 +27,19 @@ stage1()
 	echo never > $MTHP
 	program luo_memfd_mm keep collapsed
 	program luo_memfd_mm keep cma
-	program luo_memfd keep small sparse vast fallocated threads half unclaimed
+	program luo_memfd keep small rights sparse vast fallocated threads half unclaimed
 	program luo_memfd_mm keep writers
-	check "the last kinds" [ "$(wc -l < $LIST/outgoing)" = 13 ]
+	check "the last kinds" [ "$(wc -l < $LIST/outgoing)" = 14 ]
 	sleep 1
 	next_stage 2
 }
 
 stage2()
 {
-	check "all sessions were taken over" log "luo: took over 13 sessions"
+	check "all sessions were taken over" log "luo: took over 14 sessions"
 	# No file that is made now would have huge pages.
 	check_eq "huge pages are off" "never" "$(sed 's/.*\[\(.*\)\].*/\1/' $SHMEM)"
-	program luo_memfd after small sparse vast fallocated threads half
+	program luo_memfd after small rights sparse vast fallocated threads half
 	program luo_memfd_mm after thp mthp collapsed swapped cma writers
 	check_eq "one is left" 1 "$(cat $LIST/unclaimed)"
 	# 50 times 300 pages, one that describes them, two for their list, one for that;
