@@ -401,7 +401,7 @@ int memfd_luo_preserve(struct liveupdate_file_op_args *args)
 	if (!may_preserve(args->file))
 		return -EACCES;
 
-	out = kzalloc(sizeof(*out), GFP_KERNEL_ACCOUNT);
+	out = kzalloc(sizeof(*out), LIVEUPDATE_GFP);
 	if (!out)
 		return -ENOMEM;
 

@@ -4,6 +4,7 @@
 
 #include <linux/atomic.h>
 #include <linux/errno.h>
+#include <linux/gfp_types.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/types.h>
@@ -12,6 +13,13 @@
 struct file;
 struct liveupdate_file_handler;
 struct module;
+
+/*
+ * To allocate memory that user space causes: it is charged to the memory cgroup of the
+ * caller. If that has no room, the allocation fails instead of killing a process there,
+ * which might be the one that keeps a session.
+ */
+#define LIVEUPDATE_GFP	(GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL)
 
 /**
  * struct liveupdate_file_op_args - what an operation on a file is about

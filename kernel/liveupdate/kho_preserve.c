@@ -76,18 +76,19 @@ bool kho_preservable(unsigned long pfn, unsigned long nr_pages)
 /**
  * kho_alloc_folio - allocate a folio that can be preserved
  * @order: its order
+ * @gfp: how to allocate it; __GFP_ZERO is added
  *
  * Context: Process context; may sleep.
  * Return: the folio, zeroed; or NULL.
  */
-struct folio *kho_alloc_folio(unsigned int order)
+struct folio *kho_alloc_folio(unsigned int order, gfp_t gfp)
 {
 	struct folio *folio, *other, *next;
 	unsigned int tries = 0;
 	LIST_HEAD(useless);
 
 	/* What does not serve is kept until something else was found. */
-	while ((folio = folio_alloc(GFP_KERNEL | __GFP_ZERO, order))) {
+	while ((folio = folio_alloc(gfp | __GFP_ZERO, order))) {
 		if (likely(kho_preservable(folio_pfn(folio), 1UL << order)))
 			break;
 		list_add(&folio->lru, &useless);
@@ -478,11 +479,13 @@ EXPORT_SYMBOL_GPL(kho_unpreserve_pages);
  * @size: bytes; rounded up to a folio
  *
  * The memory is physically contiguous, in the direct map, and never in scratch.
+ * It is charged to the memory cgroup of the caller, until it is freed.
  *
  * Context: Process context, after fs_initcall; may sleep.
  * Return: zeroed memory, owned by the caller until kho_unpreserve_free();
  * ERR_PTR() of -EOPNOTSUPP when KHO is off, -EINVAL when @size is 0,
- * -E2BIG when it takes more than MAX_PAGE_ORDER, -ENOMEM.
+ * -E2BIG when it takes more than MAX_PAGE_ORDER, -ENOMEM when there is no memory
+ * or the memory cgroup has no room, for which no process is killed.
  */
 void *kho_alloc_preserve(size_t size)
 {
@@ -500,7 +503,7 @@ void *kho_alloc_preserve(size_t size)
 	if (order > MAX_PAGE_ORDER)
 		return ERR_PTR(-E2BIG);
 
-	folio = kho_alloc_folio(order);
+	folio = kho_alloc_folio(order, GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL);
 	if (!folio)
 		return ERR_PTR(-ENOMEM);
 
@@ -533,10 +536,16 @@ void kho_unpreserve_free(void *mem)
 }
 EXPORT_SYMBOL_GPL(kho_unpreserve_free);
 
-/* The next kernel has to find the nodes, too. */
+/*
+ * The next kernel has to find the nodes, too. They are not charged to a memory cgroup:
+ * all who preserve memory nearby share them, and the cgroup that needs a node last is
+ * seldom the one that needed it first. Nor do they need a limit. A node is freed when
+ * it is empty; a leaf holds at least one block that is charged, unless it is not memory
+ * of user space; and if all memory is preserved, leaves are 1/16384 of it at most.
+ */
 static void *alloc_tree_node(void)
 {
-	struct folio *folio = kho_alloc_folio(0);
+	struct folio *folio = kho_alloc_folio(0, GFP_KERNEL);
 
 	return folio ? folio_address(folio) : NULL;
 }

@@ -220,6 +220,7 @@ bool kho_claim_run(unsigned long pfn, unsigned long nr_pages)
 	if (!nr_blocks)
 		return false;
 
+	/* Not charged to a memory cgroup: it is freed before anything else happens. */
 	if (nr_blocks > NR_STACK_BLOCKS)
 		orders = kvmalloc(nr_blocks, GFP_KERNEL);
 	if (!orders)

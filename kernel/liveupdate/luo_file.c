@@ -21,10 +21,49 @@
 #include <linux/rbtree.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/sysctl.h>
 
 #include "luo_internal.h"
 
+/* How many files all outgoing sessions have, with those that are about to be added. */
 static atomic_long_t nr_preserved = ATOMIC_LONG_INIT(0);
+
+/*
+ * kernel.liveupdate_max_files: how many they may be. A file of a session may be closed,
+ * and then no limit of its owner counts it, and the next kernel has to read the list of
+ * them all before it starts user space. To lower the limit takes no file out of a session.
+ */
+static unsigned long max_files = 1000000;
+
+#ifdef CONFIG_SYSCTL
+static struct ctl_table luo_file_sysctls[] = {
+	{
+		.procname = "liveupdate_max_files",
+		.data = &max_files,
+		.maxlen = sizeof(max_files),
+		.mode = 0644,
+		.proc_handler = proc_doulongvec_minmax,
+	},
+};
+
+static int __init luo_file_sysctl_init(void)
+{
+	if (liveupdate_enabled())
+		register_sysctl_init("kernel", luo_file_sysctls);
+
+	return 0;
+}
+late_initcall(luo_file_sysctl_init);
+#endif
+
+static int count_file(void)
+{
+	if (atomic_long_inc_return(&nr_preserved) <= READ_ONCE(max_files))
+		return 0;
+
+	atomic_long_dec(&nr_preserved);
+	return -ENOSPC;
+}
 
 /**
  * luo_nr_preserved_files - how many files all outgoing sessions have
@@ -195,9 +234,15 @@ static int add_file(struct luo_files *files, struct file *file, u64 token)
 	struct luo_file *luo_file;
 	int err;
 
-	luo_file = kzalloc(sizeof(*luo_file), GFP_KERNEL_ACCOUNT);
-	if (!luo_file)
-		return -ENOMEM;
+	err = count_file();
+	if (err)
+		return err;
+
+	luo_file = kzalloc(sizeof(*luo_file), LIVEUPDATE_GFP);
+	if (!luo_file) {
+		err = -ENOMEM;
+		goto err_count;
+	}
 
 	luo_file->token = token;
 	mutex_init(&luo_file->lock);
@@ -212,13 +257,14 @@ static int add_file(struct luo_files *files, struct file *file, u64 token)
 
 	rb_find_add(&luo_file->token_node, &files->tokens, token_cmp);
 	link_file(files, luo_file);
-	atomic_long_inc(&nr_preserved);
 	return 0;
 
 err_shrink:
 	kho_block_set_shrink(&files->blocks, files->nr);
 err_free:
 	kfree(luo_file);
+err_count:
+	atomic_long_dec(&nr_preserved);
 	return err;
 }
 

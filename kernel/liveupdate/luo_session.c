@@ -76,7 +76,7 @@ static struct luo_session *alloc_session(const u8 *name)
 {
 	struct luo_session *session;
 
-	session = kzalloc(sizeof(*session), GFP_KERNEL_ACCOUNT);
+	session = kzalloc(sizeof(*session), LIVEUPDATE_GFP);
 	if (!session)
 		return NULL;
 
@@ -133,6 +133,7 @@ static int add_outgoing(struct luo_session *session)
 	if (find_session(&outgoing, session->name))
 		return -EEXIST;
 
+	/* A new block is charged to this caller, although other sessions use it as well. */
 	err = kho_block_set_grow(&outgoing.blocks, outgoing.nr + 1);
 	if (err)
 		return err;

@@ -92,8 +92,12 @@ struct liveupdate_ioctl_retrieve_session {
  * Errors: EBADF when there is no such file descriptor, or it was opened with
  * O_PATH; ENOENT when files of this kind cannot be preserved; EEXIST when the
  * session has a file with this token; EBUSY when the file is in a session
- * already, or a reboot has begun; EINVAL on a session that was retrieved;
- * ENOMEM, and whatever those have to say who preserve this kind of files.
+ * already, or a reboot has begun; EINVAL on a session that was retrieved; ENOSPC
+ * when all sessions together have as many files as the sysctl
+ * kernel.liveupdate_max_files allows; ENOMEM, and what the kernel code says that
+ * preserves this kind of files: for a memfd, EACCES when the next kernel would give more
+ * access than the descriptor has, and EPERM when it has F_SEAL_FUTURE_WRITE and is
+ * mapped writable. Other errors mean that the file cannot be preserved, either.
  */
 struct liveupdate_session_preserve_fd {
 	__u32		size;

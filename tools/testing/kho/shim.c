@@ -101,6 +101,8 @@ struct folio *folio_alloc(gfp_t gfp, unsigned int order)
 
 	__atomic_add_fetch(&shim_alloc.nr_live, 1, __ATOMIC_RELAXED);
 	__atomic_add_fetch(&shim_alloc.nr_allocs, 1, __ATOMIC_RELAXED);
+	if (gfp & __GFP_ACCOUNT)
+		__atomic_add_fetch(&shim_alloc.nr_accounted, 1, __ATOMIC_RELAXED);
 	return folio;
 }
 

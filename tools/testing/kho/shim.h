@@ -13,6 +13,7 @@
 struct shim_alloc {
 	long nr_live;		/* folios that are not freed */
 	long nr_allocs;		/* that succeeded */
+	long nr_accounted;	/* those of them that are charged to a memory cgroup */
 	long nr_failed;
 	long fail_nth;		/* this one of those to come fails; 0: none */
 	long fail_every;	/* each so many of them fails; 0: none */

@@ -248,7 +248,7 @@ TEST(alloc_outside_of_scratch)
 
 	shim_alloc.hook = alloc_in_scratch;
 	nr_in_scratch = 3;
-	folio = kho_alloc_folio(0);
+	folio = kho_alloc_folio(0, GFP_KERNEL);
 	EXPECT(folio);
 	EXPECT_EQ(shim_alloc.nr_allocs, 4);
 	EXPECT_EQ(shim_live(), 1);
@@ -256,14 +256,35 @@ TEST(alloc_outside_of_scratch)
 
 	/* It gives up some time, and keeps nothing. */
 	nr_in_scratch = 1000000;
-	EXPECT(!kho_alloc_folio(0));
+	EXPECT(!kho_alloc_folio(0, GFP_KERNEL));
 	EXPECT_EQ(shim_live(), 0);
 
 	/* Memory runs out before something useful is found. */
 	nr_in_scratch = 3;
 	shim_alloc.fail_nth = 3;
-	EXPECT(!kho_alloc_folio(0));
+	EXPECT(!kho_alloc_folio(0, GFP_KERNEL));
 	EXPECT_EQ(shim_live(), 0);
+}
+
+/* Memory is charged to its owner, and nodes of the tree to nobody: see alloc_tree_node(). */
+TEST(alloc_accounted)
+{
+	long nr_accounted, nr_live;
+	void *mem;
+
+	handover_begin();
+	nr_accounted = shim_alloc.nr_accounted;
+	mem = kho_alloc_preserve(PAGE_SIZE);
+	EXPECT(!IS_ERR(mem));
+	EXPECT_EQ(shim_alloc.nr_accounted, nr_accounted + 1);
+	kho_unpreserve_free(mem);
+
+	nr_live = shim_live();
+	EXPECT_EQ(kho_preserve_folio(FOLIO(0, 4)), 0);
+	EXPECT(shim_live() > nr_live);
+	EXPECT_EQ(shim_alloc.nr_accounted, nr_accounted + 1);
+	kho_unpreserve_folio(FOLIO(0, 4));
+	handover_end();
 }
 
 TEST(preserve_prune)

@@ -2,9 +2,13 @@
 #ifndef _KHO_TEST_GFP_H
 #define _KHO_TEST_GFP_H
 
+#include <linux/bits.h>
 #include <linux/mm_types.h>
 
-#define __GFP_ZERO	0
+#define __GFP_ZERO		0
+#define __GFP_RETRY_MAYFAIL	0
+#define __GFP_ACCOUNT		BIT(16)
+#define GFP_KERNEL_ACCOUNT	(GFP_KERNEL | __GFP_ACCOUNT)
 
 /* shim.c */
 struct folio *folio_alloc(gfp_t gfp, unsigned int order);

@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -634,6 +635,127 @@ TEST_F_TIMEOUT(luo, threads, 300)
 	EXPECT_EQ(0, luo_preserve_fd(shared_session, shared_file, ~0ULL));
 	close(shared_file);
 	close(shared_session);
+}
+
+#define MAX_FILES	"/proc/sys/kernel/liveupdate_max_files"
+
+/* The limit is for all sessions together, and takes nothing away. */
+TEST_F(luo, limit)
+{
+	int session = luo_create(self->device, "limit");
+	int other = luo_create(self->device, "other");
+	int file;
+
+	ASSERT_LE(0, session);
+	ASSERT_LE(0, other);
+	ASSERT_EQ(1000000, read_number(MAX_FILES));
+	ASSERT_EQ(0, write_number(MAX_FILES, 3));
+	EXPECT_EQ(0, luo_preserve_fd(session, luo_test_file("limit", 1), 1));
+	EXPECT_EQ(0, luo_preserve_fd(session, luo_test_file("limit", 2), 2));
+	EXPECT_EQ(0, luo_preserve_fd(other, luo_test_file("other", 1), 1));
+	file = luo_test_file("limit", 3);
+	EXPECT_EQ(-ENOSPC, luo_preserve_fd(session, file, 3));
+	EXPECT_EQ(-ENOSPC, luo_preserve_fd(other, file, 3));
+
+	/* What fails for another reason does not count. */
+	close(other);
+	EXPECT_EQ(-EBADF, luo_preserve_fd(session, -1, 3));
+	EXPECT_EQ(-ENOENT, luo_preserve_fd(session, session, 3));
+	EXPECT_EQ(0, luo_preserve_fd(session, file, 3));
+
+	EXPECT_EQ(0, write_number(MAX_FILES, 0));
+	EXPECT_EQ(-ENOSPC, luo_preserve_fd(session, luo_test_file("limit", 4), 4));
+	EXPECT_EQ(-EEXIST, luo_preserve_fd(session, luo_test_file("limit", 3), 3));
+	EXPECT_EQ(0, write_number(MAX_FILES, 1000000));
+	EXPECT_EQ(0, luo_preserve_fd(session, luo_test_file("limit", 4), 4));
+	close(session);
+}
+
+#define CGROUP		"/sys/fs/cgroup/"
+#define OURS		CGROUP "luo/"
+
+/* Kernel memory of the cgroup in pages. */
+static long kernel_pages(void)
+{
+	return number_of(OURS "memory.stat", "kernel") / 4096;
+}
+
+/* A memory cgroup for this process; false if the kernel has none. */
+static bool enter_cgroup(void)
+{
+	mkdir(CGROUP, 0755);
+	if (mount("none", CGROUP, "cgroup2", 0, NULL) && errno != EBUSY)
+		return false;
+
+	return !write_text(CGROUP "cgroup.subtree_control", "+memory") &&
+	       (!mkdir(OURS, 0755) || errno == EEXIST) &&
+	       !write_text(OURS "cgroup.procs", "0");
+}
+
+#define NR_ACCOUNTED	200
+
+/*
+ * What sessions take is charged to the memory cgroup of who makes them. Without room there
+ * they fail, and leave nothing.
+ */
+TEST_F_TIMEOUT(luo, accounted, 120)
+{
+	int memfds[NR_ACCOUNTED], sessions[NR_ACCOUNTED], i, nr, err = 0;
+	struct rlimit limit = { 4 * NR_ACCOUNTED, 4 * NR_ACCOUNTED };
+	long before, now;
+	char name[64];
+
+	if (!enter_cgroup())
+		SKIP(return, "no memory cgroup");
+
+	/* Others in the cgroup would be killed, and there are none but this process. */
+	ASSERT_EQ(0, write_text("/proc/self/oom_score_adj", "-1000"));
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &limit));
+	for (i = 0; i < NR_ACCOUNTED; i++) {
+		memfds[i] = memfd_create("accounted", 0);
+		ASSERT_EQ(4, pwrite(memfds[i], "text", 4, 0));
+	}
+
+	before = kernel_pages();
+	ASSERT_LT(0, before);
+	for (i = 0; i < NR_ACCOUNTED; i++) {
+		sprintf(name, "accounted %d", i);
+		sessions[i] = luo_create(self->device, name);
+		ASSERT_LE(0, sessions[i]);
+		ASSERT_EQ(0, luo_preserve_fd(sessions[i], memfds[i], 1));
+	}
+	/* A list of files, what describes the file, its list, and a page that lists that. */
+	now = kernel_pages();
+	TH_LOG("%ld pages, and %ld pages with sessions", before, now);
+	EXPECT_LE(before + 4 * NR_ACCOUNTED, now);
+	EXPECT_GE(before + 6 * NR_ACCOUNTED, now);
+	for (i = 0; i < NR_ACCOUNTED; i++)
+		close(sessions[i]);
+	EXPECT_GE(before + NR_ACCOUNTED / 4, kernel_pages());
+	EXPECT_EQ(self->preserved, read_number(PRESERVED));
+
+	/* There is room for half of them. */
+	ASSERT_EQ(0, write_number(OURS "memory.max", read_number(OURS "memory.current") +
+				  4096 * 2 * NR_ACCOUNTED));
+	for (nr = 0; nr < NR_ACCOUNTED && !err; nr++) {
+		sprintf(name, "accounted %d", nr);
+		sessions[nr] = luo_create(self->device, name);
+		err = sessions[nr] < 0 ? sessions[nr] :
+		      luo_preserve_fd(sessions[nr], memfds[nr], 1);
+	}
+	EXPECT_EQ(-ENOMEM, err);
+	EXPECT_LT(NR_ACCOUNTED / 8, nr);
+	TH_LOG("the limit ends it at session %d", nr);
+	for (i = 0; i < nr; i++) {
+		if (sessions[i] >= 0)
+			close(sessions[i]);
+	}
+	EXPECT_EQ(self->preserved, read_number(PRESERVED));
+
+	ASSERT_EQ(0, write_text(OURS "memory.max", "max"));
+	for (i = 0; i < NR_ACCOUNTED; i++)
+		close(memfds[i]);
+	EXPECT_EQ(0, write_text(CGROUP "cgroup.procs", "0"));
 }
 
 /* One allocation after the other fails, and nothing is left of what failed. */

@@ -12,13 +12,14 @@ stage1()
 }
 
 # harness PROGRAM: run a program of tests, and report each of them. One that was skipped has
-# failed, but for those that need fault injection or sockets, if this kernel has none:
-# kernels that have them run the same tests.
+# failed, but for those that need fault injection, sockets or memory cgroups, if this
+# kernel has none: kernels that have them run the same tests.
 harness()
 {
 	local cannot=
 	[ -e /proc/self/fail-nth ] || cannot="$cannot luo.faults"
 	[ -e /proc/net/unix ] || cannot="$cannot luo.passed_on"
+	grep -qs ^memory /proc/cgroups || cannot="$cannot luo.accounted"
 	"$1" > /tmp/harness 2>&1
 	check_eq "$1 passes" 0 $?
 	sed -n 's/^\(ok\|not ok\) [0-9]* \(.*\)/\1 \2/p' /tmp/harness |
