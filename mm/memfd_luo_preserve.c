@@ -37,7 +37,7 @@
  * @last: for kho_vmalloc_append()
  * @pages: the pages of the list, by their &folio.lru
  * @nr: number of folios in the list
- * @nr_poisonings: how often memory of the system had failed when it was preserved
+ * @poison_seq: poison_seq() before the folios were looked at
  */
 struct memfd_out {
 	struct memfd_luo_ser *ser;
@@ -45,13 +45,17 @@ struct memfd_out {
 	struct kho_vmalloc_chunk *last;
 	struct list_head pages;
 	u64 nr;
-	long nr_poisonings;
+	long poison_seq;
 };
 
-static long nr_poisonings(void)
+/*
+ * A number that changes whenever memory of the system is poisoned, and is odd meanwhile.
+ * Folios that are looked at afterwards show all that was poisoned before.
+ */
+static long poison_seq(void)
 {
 #ifdef CONFIG_MEMORY_FAILURE
-	return atomic_long_read(&num_poisonings);
+	return atomic_long_read_acquire(&memory_failure_seq);
 #else
 	return 0;
 #endif
@@ -406,7 +410,7 @@ int memfd_luo_preserve(struct liveupdate_file_op_args *args)
 		return -ENOMEM;
 
 	INIT_LIST_HEAD(&out->pages);
-	out->nr_poisonings = nr_poisonings();
+	out->poison_seq = poison_seq();
 	out->ser = kho_alloc_preserve(sizeof(*out->ser));
 	if (IS_ERR(out->ser)) {
 		err = PTR_ERR(out->ser);
@@ -450,15 +454,20 @@ void memfd_luo_unpreserve(struct liveupdate_file_op_args *args)
 	kfree(out);
 }
 
-/* If memory has failed since: whether it was some of this file. */
+/*
+ * Whether a folio of the list has been poisoned since it was preserved. All of them are
+ * looked at only if something was poisoned since then, or is being poisoned now or was
+ * at that time.
+ */
 static bool is_poisoned(const struct memfd_out *out)
 {
 	const struct memfd_luo_folio_ser *entries;
+	long seq = poison_seq();
 	u64 left = out->nr;
 	struct folio *page;
 	unsigned int i;
 
-	if (nr_poisonings() == out->nr_poisonings)
+	if (seq == out->poison_seq && !(seq % 2))
 		return false;
 
 	list_for_each_entry(page, &out->pages, lru) {

@@ -2,13 +2,21 @@
 /*
  * KUnit tests of how sessions are taken over: what must be refused, and that
  * everything else is not affected. What the previous kernel has left is made here,
- * as in kho_kunit.h.
+ * as in kho_kunit.h. And one of memfds that are poisoned at the wrong moment.
  */
 
+#include <linux/completion.h>
+#include <linux/delay.h>
 #include <linux/err.h>
 #include <linux/file.h>
+#include <linux/jiffies.h>
 #include <linux/kho_block.h>
+#include <linux/kthread.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/shmem_fs.h>
 
+#include "../../../mm/memfd_luo.h"
 #include "../luo_internal.h"
 #include "kho_kunit.h"
 
@@ -214,6 +222,62 @@ static void sessions(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, luo_sessions_nr_unclaimed(), before);
 }
 
+#if defined(CONFIG_LIVEUPDATE_MEMFD) && defined(CONFIG_MEMORY_FAILURE)
+static DECLARE_COMPLETION(poisoned);
+
+static int poison(void *arg)
+{
+	struct page *page = arg;
+
+	memory_failure(page_to_pfn(page), MF_SW_SIMULATED);
+	complete(&poisoned);
+	return 0;
+}
+
+/*
+ * A page counts as poisoned from the moment on that it has the flag, and not when
+ * memory_failure() has dealt with it: that waits for the lock of the folio here.
+ */
+static void poisoned_while_frozen(struct kunit *test)
+{
+	struct liveupdate_file_op_args args = {};
+	unsigned long end = jiffies + 30 * HZ;
+	struct task_struct *task;
+	struct folio *folio;
+	struct page *page;
+
+	args.file = shmem_file_setup("memfd:kunit", PAGE_SIZE, VM_NORESERVE);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(args.file));
+	folio = shmem_read_folio(args.file->f_mapping, 0);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(folio));
+	folio_put(folio);
+	KUNIT_ASSERT_EQ(test, memfd_luo_preserve(&args), 0);
+	/* It may have been moved. */
+	folio = shmem_read_folio(args.file->f_mapping, 0);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(folio));
+	page = folio_page(folio, 0);
+	KUNIT_EXPECT_EQ(test, memfd_luo_freeze(&args), 0);
+	memfd_luo_unfreeze(&args);
+
+	folio_lock(folio);
+	task = kthread_run(poison, page, "luo_kunit");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+	while (!PageHWPoison(page) && time_before(jiffies, end))
+		fsleep(1000);
+	KUNIT_EXPECT_TRUE(test, PageHWPoison(page));
+	KUNIT_EXPECT_FALSE(test, try_wait_for_completion(&poisoned));
+	KUNIT_EXPECT_EQ(test, memfd_luo_freeze(&args), -EHWPOISON);
+	folio_unlock(folio);
+	wait_for_completion(&poisoned);
+	KUNIT_EXPECT_EQ(test, memfd_luo_freeze(&args), -EHWPOISON);
+
+	memfd_luo_unpreserve(&args);
+	folio_put(folio);
+	__fput_sync(args.file);
+	unpoison_memory(page_to_pfn(page));
+}
+#endif
+
 static struct kunit_case luo_cases[] = {
 	KUNIT_CASE(good_files),
 	KUNIT_CASE(no_files),
@@ -221,6 +285,9 @@ static struct kunit_case luo_cases[] = {
 	KUNIT_CASE(damaged_files),
 	KUNIT_CASE(no_sessions),
 	KUNIT_CASE(sessions),
+#if defined(CONFIG_LIVEUPDATE_MEMFD) && defined(CONFIG_MEMORY_FAILURE)
+	KUNIT_CASE(poisoned_while_frozen),
+#endif
 	{}
 };
 
