@@ -37,10 +37,10 @@ static struct maple_tree tracked = MTREE_INIT(tracked, MT_FLAGS_USE_RCU);
  */
 static int mark_busy(unsigned long pfn, unsigned int *order)
 {
-	unsigned long last = pfn + (1UL << *order) - 1, value;
 	MA_STATE(mas, &tracked, pfn, pfn);
-	int err = 0;
+	unsigned long last = pfn + (1UL << *order) - 1, value;
 	void *entry;
+	int err = 0;
 
 	mtree_lock(&tracked);
 	entry = mas_find(&mas, last);
@@ -218,7 +218,9 @@ static const struct seq_operations ranges_sops = {
 
 static int ranges_open(struct inode *inode, struct file *file)
 {
-	return seq_open_private(file, &ranges_sops, sizeof(struct range_seq));
+	/* As in kho_debugfs.c. */
+	return security_locked_down(LOCKDOWN_KCORE) ?:
+	       seq_open_private(file, &ranges_sops, sizeof(struct range_seq));
 }
 
 static const struct file_operations ranges_fops = {

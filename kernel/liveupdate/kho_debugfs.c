@@ -16,6 +16,11 @@
  *	in/unclaimed_pages	pages that nobody has claimed yet
  *	in/late_init_ns		how long it took to initialize their struct pages
  *	in/late_init_threads	and how many threads did that at the same time
+ *
+ * What shows memory of the kernel (fdt, sub_fdts) or physical addresses (fdt, preserved,
+ * ranges, scratch) is refused where /proc/kcore is: under lockdown=confidentiality.
+ * debugfs alone would show it to root, as the files can only be read. Numbers of pages
+ * tell nothing that has to be kept.
  */
 
 #define pr_fmt(fmt) "kho: " fmt
@@ -25,6 +30,7 @@
 #include <linux/kho_mm.h>
 #include <linux/libfdt.h>
 #include <linux/list.h>
+#include <linux/security.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 
@@ -36,6 +42,26 @@ struct blob_file {
 	struct debugfs_blob_wrapper blob;
 	struct dentry *dentry;
 	char name[];
+};
+
+static int blob_open(struct inode *inode, struct file *file)
+{
+	return security_locked_down(LOCKDOWN_KCORE) ?: simple_open(inode, file);
+}
+
+static ssize_t blob_read(struct file *file, char __user *buf, size_t count, loff_t *ppos)
+{
+	const struct debugfs_blob_wrapper *blob = file->private_data;
+
+	return simple_read_from_buffer(buf, count, ppos, blob->data, blob->size);
+}
+
+/* Unlike debugfs_create_blob(), these respect lockdown. */
+static const struct file_operations blob_fops = {
+	.owner = THIS_MODULE,
+	.open = blob_open,
+	.read = blob_read,
+	.llseek = default_llseek,
 };
 
 static struct dentry *out_sub_fdts;
@@ -56,7 +82,7 @@ static struct blob_file *add_blob(struct dentry *dir, const char *name,
 	strscpy(file->name, name, strlen(name) + 1);
 	file->blob.data = data;
 	file->blob.size = size;
-	file->dentry = debugfs_create_blob(name, 0400, dir, &file->blob);
+	file->dentry = debugfs_create_file(name, 0400, dir, &file->blob, &blob_fops);
 	return file;
 }
 
@@ -117,7 +143,20 @@ static int scratch_show(struct seq_file *m, void *unused)
 
 	return 0;
 }
-DEFINE_SHOW_ATTRIBUTE(scratch);
+
+static int scratch_open(struct inode *inode, struct file *file)
+{
+	return security_locked_down(LOCKDOWN_KCORE) ?:
+	       single_open(file, scratch_show, NULL);
+}
+
+static const struct file_operations scratch_fops = {
+	.owner = THIS_MODULE,
+	.open = scratch_open,
+	.read = seq_read,
+	.llseek = seq_lseek,
+	.release = single_release,
+};
 
 /*
  * One step of the iteration over blocks for each record, so that seq_file
@@ -207,8 +246,8 @@ static const struct seq_operations preserved_sops = {
 
 static int preserved_open(struct inode *inode, struct file *file)
 {
-	return seq_open_private(file, &preserved_sops,
-				sizeof(struct preserved_seq));
+	return security_locked_down(LOCKDOWN_KCORE) ?:
+	       seq_open_private(file, &preserved_sops, sizeof(struct preserved_seq));
 }
 
 static const struct file_operations preserved_fops = {

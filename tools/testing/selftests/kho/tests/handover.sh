@@ -44,6 +44,29 @@ stage2()
 	check "producer frees" producer free
 	nothing_unclaimed
 	check_eq "nothing is listed" 0 "$(grep -c . $KHO/in/preserved)"
+	lockdown
+}
+
+# Under lockdown=confidentiality not even root sees memory of the kernel, or addresses.
+lockdown()
+{
+	local lockdown=/sys/kernel/security/lockdown file
+	if ! grep -qw securityfs /proc/filesystems; then
+		say "note this kernel has no lockdown"
+		return
+	fi
+	mount -t securityfs none ${lockdown%/*}
+	check "lockdown=integrity" eval "echo integrity > $lockdown"
+	for file in scratch out/fdt out/preserved out/ranges; do
+		check "$file can be read" eval "cat $KHO/$file > /dev/null"
+	done
+	check "lockdown=confidentiality" eval "echo confidentiality > $lockdown"
+	for file in scratch out/fdt out/sub_fdts/kexec-metadata out/preserved out/ranges \
+		in/fdt in/sub_fdts/kexec-metadata in/preserved; do
+		check "$file exists" [ -e $KHO/$file ]
+		check "$file is refused" eval "! cat $KHO/$file > /dev/null 2>&1"
+	done
+	check "numbers can be read" eval "cat $KHO/out/preserved_pages > /dev/null"
 }
 
 # Free pages count as CMA by the type of their pageblock. Half of scratch is more
