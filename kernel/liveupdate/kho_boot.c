@@ -325,9 +325,8 @@ void __init kho_memory_init(void)
 		return;
 
 	if (!is_kho_boot()) {
-		if (kho_scratch_reserve())
+		if (kho_scratch_reserve() || kho_scratch_release())
 			return;
-		kho_scratch_release();
 	} else {
 		kho_init_pages_exact();
 	}

@@ -252,7 +252,7 @@ int kho_scratch_mark(const struct kho_scratch *areas, unsigned int nr_areas);
 void kho_scratch_unmark(const struct kho_scratch *areas, unsigned int nr_areas);
 int kho_scratch_adopt(const struct kho_scratch *areas, unsigned int nr_areas);
 int kho_scratch_reserve(void);
-void kho_scratch_release(void);
+int kho_scratch_release(void);
 
 /* kho_restore.c */
 bool kho_claim_run(unsigned long pfn, unsigned long nr_pages);

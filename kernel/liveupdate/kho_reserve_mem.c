@@ -115,7 +115,26 @@ phys_addr_t __init kho_reserve_mem_revive(const char *name, phys_addr_t size,
 	return start;
 }
 
-/* Preserve one region, and list it in the FDT. */
+/*
+ * Take the pages of a region out of the incoming tree, if they are there. If that fails
+ * they still count as unclaimed, although they are in use.
+ */
+static int __init claim_revived(unsigned long pfn, unsigned long nr_pages)
+{
+	if (!kho_run_preserved(pfn, nr_pages))
+		return 0;
+
+	if (!kho_claim_run(pfn, nr_pages))
+		return -ENOMEM;
+
+	kho_claimed(nr_pages);
+	return 0;
+}
+
+/*
+ * Preserve one region, and list it in the FDT. Returns 0 in any case: one region that
+ * cannot be handed over is no reason not to hand the others over.
+ */
 static int __init preserve_region(const char *name, phys_addr_t start,
 				  phys_addr_t size, void *fdt)
 {
@@ -125,8 +144,9 @@ static int __init preserve_region(const char *name, phys_addr_t start,
 	int node, err;
 
 	/* A region that was revived is ours now, and goes on being reserved. */
-	if (kho_claim_run(PHYS_PFN(start), nr_pages))
-		kho_claimed(nr_pages);
+	err = claim_revived(PHYS_PFN(start), nr_pages);
+	if (err)
+		goto err;
 
 	err = kho_preserve_pages(page, nr_pages);
 	if (err)
@@ -147,6 +167,7 @@ static int __init preserve_region(const char *name, phys_addr_t start,
 	if (!err)
 		return 0;
 
+	/* A node that stays is refused by the next kernel: its pages are not preserved. */
 	err = kho_fdt_errno(err);
 	fdt_del_node(fdt, node);
 err_unpreserve:

@@ -200,10 +200,13 @@ static unsigned int __init max_areas(void)
 
 static void __init free_areas(void)
 {
+	const struct kho_scratch *area;
+
 	while (kho_scratch_cnt) {
-		kho_scratch_cnt--;
-		memblock_phys_free(kho_scratch[kho_scratch_cnt].addr,
-				   kho_scratch[kho_scratch_cnt].size);
+		area = &kho_scratch[--kho_scratch_cnt];
+		if (memblock_phys_free(area->addr, area->size))
+			pr_warn("scratch area of %llu MiB at %#llx may stay reserved: no memory to free it\n",
+				(u64)area->size >> 20, (u64)area->addr);
 	}
 
 	memblock_free(kho_scratch, max_areas() * sizeof(*kho_scratch));
@@ -342,6 +345,10 @@ int __init kho_scratch_mark(const struct kho_scratch *areas,
 void __init kho_scratch_unmark(const struct kho_scratch *areas,
 			       unsigned int nr_areas)
 {
+	/*
+	 * If there is no room to split a region, a mark stays. It has no effect but on
+	 * where memblock allocates on behalf of others.
+	 */
 	while (nr_areas--)
 		memblock_clear_kho_scratch(areas[nr_areas].addr,
 					   areas[nr_areas].size);
@@ -379,18 +386,32 @@ int __init kho_scratch_adopt(const struct kho_scratch *areas,
  * to the page allocator. Pageblocks that have got their type already become
  * MIGRATE_CMA here, the others when their time comes: see
  * kho_pageblock_migratetype().
+ *
+ * Return: 0; or -errno after one line that says which area is not free, and then there
+ * is no scratch.
  */
-void __init kho_scratch_release(void)
+int __init kho_scratch_release(void)
 {
 	unsigned int i;
+	int err;
 
 	for (i = 0; i < kho_scratch_cnt; i++) {
 		phys_addr_t addr = kho_scratch[i].addr;
 		phys_addr_t size = kho_scratch[i].size;
 
-		memblock_mark_kho_scratch(addr, size);
-		memblock_phys_free(addr, size);
-		kho_init_scratch_pageblocks(PHYS_PFN(addr),
-					    PHYS_PFN(addr + size));
+		err = memblock_mark_kho_scratch(addr, size) ?:
+		      memblock_phys_free(addr, size);
+		if (err) {
+			pr_err("disabled: scratch area of %llu MiB at %pa cannot be freed: %d\n",
+			       (u64)size >> 20, &addr, err);
+			free_areas();
+			return err;
+		}
 	}
+
+	for (i = 0; i < kho_scratch_cnt; i++)
+		kho_init_scratch_pageblocks(PHYS_PFN(kho_scratch[i].addr),
+					    PHYS_PFN(kho_scratch[i].addr +
+						     kho_scratch[i].size));
+	return 0;
 }
