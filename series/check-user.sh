@@ -3,7 +3,8 @@
 #
 # The tests of KHO in user space, built by gcc and by clang: each has sanitizers
 # of its own. They include all kinds of damage that the selftests know. Then a minute of
-# fuzzing, which goes on where the last one ended; in "check" 20 seconds.
+# fuzzing, which goes on where the last one ended; in "check" 20 seconds. Last, what a
+# package of luoctl and its library needs.
 
 set -eu
 . "$(dirname "$0")/lib.sh"
@@ -29,3 +30,5 @@ for cc in $compilers; do
 done
 
 make_tests "$tests" "OUTPUT=$build/user" "TIME=$seconds" fuzz-run
+
+"$top/series/check-luoctl.sh"

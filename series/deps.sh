@@ -8,8 +8,8 @@ set -eu
 . "$(dirname "$0")/lib.sh"
 
 packages="bc bison build-essential busybox-static ccache clang codespell cpio
-	debootstrap device-tree-compiler e2fsprogs flex git kexec-tools libclang-rt-dev
-	libelf-dev libssl-dev liburcu-dev mawk ovmf python3 python3-git python3-ply
+	debootstrap device-tree-compiler e2fsprogs flex git groff-base kexec-tools libclang-rt-dev
+	libelf-dev libssl-dev liburcu-dev mawk ovmf pkgconf python3 python3-git python3-ply
 	python3-sphinx python3-yaml qemu-system-x86 rsync shellcheck sparse xz-utils"
 [ -n "${KSRC:-}" ] || packages="$packages linux-source-6.12"
 

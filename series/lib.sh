@@ -113,5 +113,5 @@ luo_programs() {
 	# shellcheck disable=SC2046 # an option or none
 	make $(parallel) -C "$linux/tools/testing/selftests/liveupdate" OUTPUT="$build/liveupdate" &&
 		make $(parallel) -C "$linux/tools/liveupdate" OUTPUT="$build/liveupdate" \
-			LDFLAGS=-static
+			LDFLAGS=-static luoctl
 }

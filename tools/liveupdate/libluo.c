@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 /*
- * libluo: sessions of live update, as functions. See libluo.h.
+ * libkholuo: functions for sessions of live update. See libluo.h.
  */
 
 #include <errno.h>

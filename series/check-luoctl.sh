@@ -1,0 +1,186 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Install tools/liveupdate into an empty directory, and see that what is there is what a
+# package needs: nothing outside of the prefix, a library that C and C++ programs can be
+# linked to through pkg-config, with the soname and symbols that it shall have, pages
+# without errors for all of it, and a luoctl that prints JSON also without live update.
+
+set -eu
+. "$(dirname "$0")/lib.sh"
+
+tool=$linux/tools/liveupdate
+out=$build/luoctl
+root=$out/root
+rc=0
+
+# check WHAT: passes if there is nothing on standard input
+check() {
+	local found
+	found=$(cat)
+	if [ -n "$found" ]; then
+		echo "not ok $1:"
+		printf '%s\n' "$found" | sed 's/^/  /'
+		rc=1
+	else
+		echo "ok $1"
+	fi
+}
+
+# A prefix and a libdir as a distribution has them.
+prefix=/opt/kho
+libdir=$prefix/lib/some-triplet
+lib=$root$libdir
+
+install_tool() {
+	# shellcheck disable=SC2046 # an option or none
+	make -s $(parallel) -C "$tool" "OUTPUT=$out/build" "CFLAGS=-O2 -Werror" "DESTDIR=$root" \
+		"prefix=$prefix" "libdir=$libdir" "$@"
+}
+
+outside() {
+	find "$root" ! -type d ! -path "$root$prefix/*"
+}
+
+# Names that another project has, too.
+taken() {
+	find "$root" ! -type d \( -name 'luoctl*' -o -name 'libluo.so*' -o -name 'libluo.a' \
+		-o -name 'libluo.pc' -o -name '*.3' -o -path '*/include/libluo.h' \)
+}
+
+pkg_config() {
+	PKG_CONFIG_LIBDIR=$lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$root pkg-config "$@" libkholuo
+}
+
+# The device is there or not; a session it is never.
+program='#include <libluo.h>
+#include <stdio.h>
+int main(void)
+{
+	char name[LUO_NAME_SIZE];
+	int device = luo_open();
+
+	if (luo_session_name(0, name) >= 0 || luo_session_create(-1, "x") >= 0 ||
+	    luo_session_retrieve(-1, "x") >= 0 || luo_session_preserve_fd(-1, 0, 1) >= 0 ||
+	    luo_session_retrieve_fd(-1, 1) >= 0 || luo_session_finish(-1) >= 0)
+		return 1;
+	return device == -1;
+}'
+
+# compile COMPILER LANGUAGE STANDARD [OPTION...]
+compile() {
+	local compiler=$1 language=$2 standard=$3
+	shift 3
+	# shellcheck disable=SC2046 # options
+	"$compiler" -x "$language" "-std=$standard" -Wall -Wextra -Werror -pedantic "$@" \
+		-o "$out/program" - -x none $(pkg_config --cflags --libs) <<< "$program" &&
+		LD_LIBRARY_PATH=$lib "$out/program" < /dev/null || echo "it fails"
+}
+
+static_program() {
+	compile gcc c c99 -static
+	! readelf -d "$out/program" 2> /dev/null | grep -q NEEDED || echo "it is not static"
+}
+
+soname() {
+	readelf -d "$lib/libkholuo.so" | grep -q 'SONAME.*\[libkholuo.so.1\]$' || echo "it is another"
+	compile gcc c c99
+	readelf -d "$out/program" | grep -q 'NEEDED.*\[libkholuo.so.1\]$' ||
+		echo "programs need another"
+}
+
+declared() {
+	sed -n 's/^int \(luo_[a-z_]*\)(.*/\1/p' "$root$prefix/include/kholuo/libluo.h" | sort
+}
+
+symbols() {
+	[ "$(declared | wc -l)" -ge 7 ] || echo "the header declares next to nothing"
+	diff <(declared | sed 's/$/@@KHOLUO_1.0/') <(readelf -W --dyn-syms "$lib/libkholuo.so" |
+		awk '$7 != "UND" && $4 == "FUNC" { print $8 }' | sort)
+}
+
+pages() {
+	local page function
+	find "$root$prefix/share/man" ! -type d | grep . > "$out/pages" || echo "there are none"
+	while read -r page; do
+		(cd "$root$prefix/share/man" && groff -mandoc -ww -z -rF0 "$page")
+	done < "$out/pages" 2>&1
+	for function in $(declared); do
+		grep -q "/man3/$function.3kho$" "$out/pages" || echo "$function() has none"
+		grep -q "^.BR $function ()" "$tool/libkholuo.3" || echo "$function() is not explained"
+	done
+}
+
+luoctl=$root$prefix/sbin/kho-luoctl
+
+verbs() {
+	"$luoctl" --help | sed -n 's/^  luoctl \([a-z]*\) .*/\1/p'
+}
+
+described() {
+	local verb
+	[ "$(verbs | wc -l)" -ge 8 ] || echo "--help names next to nothing"
+	for verb in $(verbs); do
+		grep -q "^\.B luoctl.*$verb\$" "$tool/luoctl.8" || echo "$verb is not in the synopsis"
+		grep -q "^\.B $verb\$" "$tool/luoctl.8" || echo "$verb is not explained"
+		"$luoctl" "$verb" --help | grep -q "^Usage: luoctl $verb" || echo "$verb has no --help"
+	done
+}
+
+version() {
+	[ "$("$luoctl" --version)" = "luoctl $(pkg_config --modversion)" ] ||
+		echo "luoctl and libkholuo have different versions"
+}
+
+# prints_json STATUS ARGUMENT...
+prints_json() {
+	local status=$1 is=0
+	shift
+	"$luoctl" "$@" > "$out/json" 2> /dev/null || is=$?
+	[ "$is" = "$status" ] || echo "luoctl $*: exit status $is instead of $status"
+	python3 -c 'import json, sys
+error = json.load(sys.stdin)["error"]
+assert isinstance(error, str)' < "$out/json" 2> /dev/null || echo "luoctl $*: $(cat "$out/json")"
+}
+
+json() {
+	local off=3
+	# Root could do harm on a kernel that has it.
+	[ ! -e /dev/liveupdate ] || off=
+	if [ -n "$off" ]; then
+		prints_json $off status --json
+		prints_json $off --json list
+		prints_json $off save name "$0" --json
+	fi
+	prints_json 2 save --json
+	prints_json 2 --json none
+	prints_json 2 none --json
+	prints_json 2 status --none --json
+	prints_json 2 map $'\377"\\\n' x --json
+}
+
+# Installed twice, so that what is there already is no problem.
+rm -rf "$root"
+{ install_tool install && install_tool install; } > "$out.log" 2>&1 || {
+	tail "$out.log"
+	echo "not ok make install"
+	exit 1
+}
+
+check "all is installed below the prefix" < <(outside)
+check "a C program finds, needs and runs the library" < <(compile gcc c c99 2>&1)
+check "so does one of clang" < <(compile clang c c11 2>&1)
+check "a C++ program does, too" < <(compile g++ c++ c++98 2>&1)
+check "the library can be linked statically" < <(static_program 2>&1)
+check "the soname is libkholuo.so.1" < <(soname 2>&1)
+check "the library exports what the header declares" < <(symbols 2>&1)
+check "the pages have no errors, and miss no function" < <(pages 2>&1)
+check "the page of luoctl misses no command" < <(described 2>&1)
+check "all has the same version" < <(version 2>&1)
+check "errors are JSON, too" < <(json 2>&1)
+
+# As a package does.
+rm -rf "$root"
+install_tool ALTERNATIVES=1 install >> "$out.log" 2>&1 || echo "not ok make install"
+check "no name is one that another project has" < <(taken)
+exit $rc
