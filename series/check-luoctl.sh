@@ -114,7 +114,7 @@ pages() {
 luoctl=$root$prefix/sbin/kho-luoctl
 
 verbs() {
-	"$luoctl" --help | sed -n 's/^  luoctl \([a-z]*\) .*/\1/p'
+	"$luoctl" --help | sed -n 's/^  luoctl \([a-z]*\)\( .*\)\{0,1\}$/\1/p'
 }
 
 described() {
@@ -159,6 +159,50 @@ json() {
 	prints_json 2 map $'\377"\\\n' x --json
 }
 
+# completes LINE EXPECTED: what bash offers at the end of the line, in which luoctl is the
+# one that was built. Its list of sessions, which needs a kernel, is made up.
+completes() {
+	local got
+	got=$(bash --norc -c '
+		. "$1"
+		luoctl() {
+			[ "$1" = list ] || { "'"$luoctl"'" "$@"; return; }
+			printf "%s\n" "outgoing: session next: 1 file, 5 bytes" \
+				"  token 1: memfd-v2, 5 bytes" \
+				"incoming: session two words: 2 files, 1 KiB, 0 retrieved, unclaimed" \
+				"incoming: session a: 1: 1 file, 1 KiB, 0 retrieved, unclaimed" \
+				"incoming: session x\\377: 1 file, 1 KiB, 0 retrieved, unclaimed"
+		}
+		compopt() { echo "$*"; }
+		read -ra COMP_WORDS <<< "$2"
+		[[ $2 != *" " ]] || COMP_WORDS+=("")
+		COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+		_luoctl luoctl "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
+		printf "%s\n" "${COMPREPLY[@]}"' - \
+		"$root$prefix/share/bash-completion/completions/luoctl" "$1" | grep . | sort |
+		paste -sd ' ')
+	[ "$got" = "$2" ] || echo "'$1' becomes '$got' instead of '$2'"
+}
+
+completion() {
+	completes "luoctl " "$(verbs | sort | paste -sd ' ')"
+	completes "luoctl st" status
+	completes "luoctl --json l" list
+	completes "luoctl --v" --version
+	completes "luoctl map -" "--help --json"
+	completes "luoctl check --" "--command-line --help --initrd --json --reuse-cmdline"
+	completes "luoctl kexec --d" --discard
+	completes "luoctl kexec --initrd " "-o default"
+	completes "luoctl kexec --initrd x " "-o default"
+	completes "luoctl drop " 'a:\ 1 two\ words'
+	completes "luoctl drop tw" 'two\ words'
+	completes "luoctl drop a " ""
+	completes "luoctl restore a " "-o dirnames"
+	completes "luoctl list n" next
+	completes "luoctl save " ""
+	completes "luoctl save a " "-o default"
+}
+
 # Installed twice, so that what is there already is no problem.
 rm -rf "$root"
 { install_tool install && install_tool install; } > "$out.log" 2>&1 || {
@@ -176,6 +220,7 @@ check "the soname is libkholuo.so.1" < <(soname 2>&1)
 check "the library exports what the header declares" < <(symbols 2>&1)
 check "the pages have no errors, and miss no function" < <(pages 2>&1)
 check "the page of luoctl misses no command" < <(described 2>&1)
+check "bash completes commands, options and sessions" < <(completion 2>&1)
 check "all has the same version" < <(version 2>&1)
 check "errors are JSON, too" < <(json 2>&1)
 

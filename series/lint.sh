@@ -196,6 +196,7 @@ shell() {
 			(cd "${file%/*/*}" && printf '%s\n' ". $lib" \
 				". ${file#"${file%/*/*}"/}" | shellcheck -x -a -s dash -e SC2034 -)
 			;;
+		*:*.bash) shellcheck -s bash "$file" ;;
 		*:*.sh) shellcheck -x -s dash "$file" ;;
 		esac
 	done

@@ -31,7 +31,8 @@ static void print_help(FILE *to)
 
 	fputs("Usage: luoctl [--json] COMMAND ...\n\n", to);
 	for (i = 0; i < NR_VERBS; i++)
-		fprintf(to, "  luoctl %s %s\n", verbs[i]->name, verbs[i]->usage);
+		fprintf(to, "  luoctl %s%s%s\n", verbs[i]->name,
+			*verbs[i]->usage ? " " : "", verbs[i]->usage);
 	fputs("\n"
 	      "  luoctl COMMAND --help       explain a command\n"
 	      "  --json                      print a JSON object, for programs\n"

@@ -24,7 +24,7 @@ stage1()
 	exits 0 "--help" luoctl --help
 	exits 0 "--version" luoctl --version
 	says "luoctl [0-9.]*"
-	for verb in $(luoctl --help | sed -n 's/^  luoctl \([a-z]*\) .*/\1/p'); do
+	for verb in $(luoctl --help | sed -n 's/^  luoctl \([a-z]*\)\( .*\)*$/\1/p'); do
 		exits 0 "$verb --help" luoctl "$verb" --help
 		says "Usage: luoctl $verb.*"
 		exits 2 "$verb with an option that there is not" luoctl "$verb" --none
