@@ -300,14 +300,20 @@ void __init kho_init_pages_late(void)
 #endif
 	kho_late.ns = ktime_to_ns(ktime_sub(ktime_get(), start));
 
-	/* It is based on free pages. */
+	/* It is based on free pages, of which there are more now. */
 	files_maxfiles_init();
 
 	kho_preserved_end();
 }
 
-/* Show scratch as what it is: memory for movable pages, like CMA areas. */
-static int __init account_scratch(void)
+static unsigned long nr_scratch_pages __initdata;
+
+/**
+ * kho_account_scratch - count scratch as memory for movable pages, like CMA areas
+ *
+ * Context: page_alloc_init_late(), when all struct pages are initialized.
+ */
+void __init kho_account_scratch(void)
 {
 	unsigned long pfn, end_pfn;
 	unsigned int i;
@@ -317,13 +323,25 @@ static int __init account_scratch(void)
 		end_pfn = PHYS_PFN(kho_scratch[i].addr + kho_scratch[i].size);
 		for (; pfn < end_pfn; pfn += pageblock_nr_pages) {
 			page_zone(pfn_to_page(pfn))->cma_pages += pageblock_nr_pages;
-			totalcma_pages += pageblock_nr_pages;
+			nr_scratch_pages += pageblock_nr_pages;
 		}
 	}
 
-	return 0;
+	totalcma_pages += nr_scratch_pages;
 }
-core_initcall(account_scratch);
+
+/**
+ * kho_scratch_pages - pages that kho_account_scratch() has counted
+ *
+ * Unlike other CMA areas at this time, they are part of totalram_pages().
+ *
+ * Context: page_alloc_init_late(), after kho_account_scratch().
+ * Return: their number.
+ */
+unsigned long __init kho_scratch_pages(void)
+{
+	return nr_scratch_pages;
+}
 
 static bool __init early_page_initialized(unsigned long pfn)
 {

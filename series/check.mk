@@ -29,10 +29,10 @@ main_kho := $(filter-out $(elsewhere_kho) $(call in_check,damage_%),$(call tests
 main_liveupdate := $(filter-out $(elsewhere_liveupdate),$(call tests_of,liveupdate))
 
 # What sanitizers, lockdep and failing allocations find may be anywhere. The guests of efi,
-# fragmentation and reserve_mem_large have too little memory or time for such a kernel. All
-# kinds of damage meet sanitizers in user space.
+# fragmentation, reserve_mem_large, scratch_high and scratch_pieces have too little memory or
+# time for such a kernel. All kinds of damage meet sanitizers in user space.
 sanitize_kho := $(filter-out interop% large_late four_cpus efi fragmentation reserve_mem_large \
-	damage_%,$(call tests_of,kho))
+	scratch_high scratch_pieces damage_%,$(call tests_of,kho))
 sanitize_liveupdate := $(filter-out interop% module systemd soak,$(call tests_of,liveupdate))
 
 nodeferred_kho := handover early numa numa_memoryless reserve_mem_large storm overlap

@@ -44,6 +44,10 @@ void kho_populate(phys_addr_t fdt_phys, u64 fdt_len, phys_addr_t scratch_phys,
 void kho_reserve_preserved(void) __init;
 void kho_memory_init(void) __init;
 
+/* Provided by the architecture, and for it. */
+phys_addr_t kho_arch_kernel_size(void) __init;
+void kho_scratch_check_successor(const char *release);
+
 #else /* !CONFIG_KEXEC_HANDOVER */
 
 static inline bool kho_is_enabled(void)

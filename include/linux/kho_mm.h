@@ -27,12 +27,14 @@ bool __kho_scratch_overlap(phys_addr_t phys, size_t size);
 /* kernel/liveupdate/kho_late.c */
 bool kho_preserved_begin(void);
 void kho_preserved_end(void);
+unsigned long kho_unclaimed_pages(void);
 
 /* kernel/liveupdate/kho_hold.c */
 extern unsigned long *kho_held_blocks;
 extern unsigned long kho_nr_blocks;
 extern unsigned long *kho_exact_blocks;
 void kho_hold_read(unsigned long pfn, unsigned long *pages);
+void kho_count_kept_pages(unsigned long *nr_all, unsigned long *nr_kernel);
 
 /* kernel/liveupdate/kho_restore.c */
 bool kho_run_preserved(unsigned long pfn, unsigned long nr_pages);
@@ -64,6 +66,11 @@ void kho_init_pages_late(void);
 void kho_init_scratch_pageblocks(unsigned long pfn, unsigned long end_pfn);
 void kho_release_folio(struct page *page, unsigned int order);
 void kho_release_pages(struct page *page, unsigned long nr_pages);
+void kho_account_scratch(void);
+unsigned long kho_scratch_pages(void);
+
+/* mm/kho_sizes.c */
+void kho_adjust_limits(void);
 
 /**
  * kho_page_held - whether a page is in a block that is held
@@ -147,6 +154,22 @@ static inline bool kho_defer_pages(unsigned long pfn)
 }
 
 static inline void kho_init_pages_late(void) {}
+static inline void kho_account_scratch(void) {}
+
+static inline unsigned long kho_scratch_pages(void)
+{
+	return 0;
+}
+
+static inline unsigned long kho_unclaimed_pages(void)
+{
+	return 0;
+}
+
+static inline void kho_count_kept_pages(unsigned long *nr_all,
+					unsigned long *nr_kernel)
+{
+}
 
 static inline int kho_pageblock_migratetype(unsigned long pfn, int migratetype)
 {

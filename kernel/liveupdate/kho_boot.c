@@ -279,12 +279,13 @@ err_drop:
  * A handover that fails a check is refused with one line and leaves no trace:
  * its scratch areas are ordinary memory and kho_memory_init() finds new ones.
  *
- * Context: Early boot. Does nothing when there is no handover.
+ * Context: Early boot, also if there is no handover.
  */
 void __init kho_reserve_preserved(void)
 {
 	struct kho_scratch *areas;
 
+	kho_scratch_note_early_use();
 	if (!incoming.fdt)
 		return;
 
@@ -324,6 +325,7 @@ void __init kho_memory_init(void)
 	if (!kho_enable || is_kdump_kernel())
 		return;
 
+	kho_scratch_note_use();
 	if (!is_kho_boot()) {
 		if (kho_scratch_reserve() || kho_scratch_release())
 			return;

@@ -10,6 +10,10 @@
  *	out/ranges		the same as ranges, from what
  *				CONFIG_KEXEC_HANDOVER_DEBUG keeps beside the tree
  *	out/tree_nodes		how many pages the tree itself takes
+ *	out/scratch_phys	addresses of the scratch areas, as in mainline
+ *	out/scratch_len		and their sizes
+ *	out/bootmem_phys	the same two by the names that mainline has given
+ *	out/bootmem_len		them since
  *	in/			the same from the previous kernel, as far as it is
  *				unclaimed, and in addition
  *	in/restored_pages	pages that were claimed since
@@ -157,6 +161,28 @@ static const struct file_operations scratch_fops = {
 	.llseek = seq_lseek,
 	.release = single_release,
 };
+
+static int scratch_phys_show(struct seq_file *m, void *unused)
+{
+	unsigned int i;
+
+	for (i = 0; i < kho_scratch_cnt; i++)
+		seq_printf(m, "%#llx\n", (u64)kho_scratch[i].addr);
+
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(scratch_phys);
+
+static int scratch_len_show(struct seq_file *m, void *unused)
+{
+	unsigned int i;
+
+	for (i = 0; i < kho_scratch_cnt; i++)
+		seq_printf(m, "%#llx\n", (u64)kho_scratch[i].size);
+
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(scratch_len);
 
 /*
  * One step of the iteration over blocks for each record, so that seq_file
@@ -319,6 +345,12 @@ static void __init create_out(struct dentry *root)
 				   &preserved_pages_fops);
 	debugfs_create_file_unsafe("tree_nodes", 0400, dir, NULL, &nodes_fops);
 	kho_debug_create_files(dir);
+
+	/* Mainline has these, first by the one name, then by the other. */
+	debugfs_create_file("scratch_phys", 0400, dir, NULL, &scratch_phys_fops);
+	debugfs_create_file("scratch_len", 0400, dir, NULL, &scratch_len_fops);
+	debugfs_create_file("bootmem_phys", 0400, dir, NULL, &scratch_phys_fops);
+	debugfs_create_file("bootmem_len", 0400, dir, NULL, &scratch_len_fops);
 
 	/* Those that were registered before debugfs was there. */
 	guard(mutex)(&blobs_lock);

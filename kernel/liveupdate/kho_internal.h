@@ -251,12 +251,36 @@ int kho_scratch_check(const struct kho_scratch *areas, unsigned int nr_areas);
 int kho_scratch_mark(const struct kho_scratch *areas, unsigned int nr_areas);
 void kho_scratch_unmark(const struct kho_scratch *areas, unsigned int nr_areas);
 int kho_scratch_adopt(const struct kho_scratch *areas, unsigned int nr_areas);
-int kho_scratch_reserve(void);
 int kho_scratch_release(void);
+
+/**
+ * struct kho_scratch_needs - what the default sizes of scratch areas depend on
+ * @kernel: memory that the running kernel took when it was loaded
+ * @initrd: size of its initrd
+ * @ram: size of all RAM
+ * @free: memory that is free when the areas are reserved
+ * @small_pages: whether the direct map has pages of the smallest size only
+ */
+struct kho_scratch_needs {
+	phys_addr_t kernel;
+	phys_addr_t initrd;
+	phys_addr_t ram;
+	phys_addr_t free;
+	bool small_pages;
+};
+
+/* kho_scratch_size.c */
+void kho_scratch_default_sizes(const struct kho_scratch_needs *needs,
+			       phys_addr_t *low, phys_addr_t *global);
+int kho_scratch_reserve(void);
+void kho_scratch_free_areas(void);
+void kho_scratch_note_early_use(void);
+void kho_scratch_note_use(void);
 
 /* kho_restore.c */
 bool kho_claim_run(unsigned long pfn, unsigned long nr_pages);
 void kho_claimed(unsigned long nr_pages);
+void kho_watch_claims(void);
 
 /* kho_image.c; what kexec itself calls is in kernel/kexec_internal.h */
 struct kexec_buf;

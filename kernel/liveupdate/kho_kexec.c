@@ -19,7 +19,29 @@
 static bool image_hands_over(const struct kimage *image)
 {
 	return kho_is_enabled() && kho_out.fdt &&
-	       image->type != KEXEC_TYPE_CRASH;
+	       image->type != KEXEC_TYPE_CRASH && !image->kho.dropped;
+}
+
+/* Pages that are preserved on behalf of others than KHO itself. */
+static unsigned long nr_pages_of_others(void)
+{
+	guard(rcu)();
+
+	return kho_nr_pages(&kho_out.tree) - kho_out.nr_own_pages;
+}
+
+/*
+ * An image that does not fit into scratch cannot hand over. If there is nothing to hand over,
+ * let it be loaded like any other image.
+ */
+static bool drop_handover(struct kimage *image)
+{
+	if (kho_out_not_ready() || nr_pages_of_others())
+		return false;
+
+	image->kho.fdt_phys = 0;
+	image->kho.dropped = true;
+	return true;
 }
 
 /**
@@ -72,8 +94,13 @@ int kho_fill_kimage(struct kimage *image)
  * for the next kernel's own use as long as others have room. A place that can be
  * allocated is preferred to one that the segment has to be copied to.
  *
- * Return: 1 when the image does not hand over and may lie anywhere; 0 when
- * room was found; -EADDRNOTAVAIL.
+ * If there is no room for the segment, and nothing is preserved, the image is loaded without
+ * a handover.
+ *
+ * Return:
+ * * 1 - the image does not hand over and may lie anywhere
+ * * 0 - the place is in @kbuf->mem
+ * * %-EADDRNOTAVAIL - there is no room in scratch, and something is preserved
  */
 int kho_locate_mem_hole(struct kexec_buf *kbuf,
 			int (*func)(struct resource *, void *))
@@ -104,6 +131,12 @@ int kho_locate_mem_hole(struct kexec_buf *kbuf,
 			pr_info("segment of %lu KiB will be copied into place: memory in scratch is in use\n",
 				kbuf->memsz >> 10);
 		return 0;
+	}
+
+	if (drop_handover(kbuf->image)) {
+		pr_warn("no room in scratch for a segment of %lu KiB: the image is loaded without a handover, as nothing is preserved; see kho_scratch=\n",
+			kbuf->memsz >> 10);
+		return 1;
 	}
 
 	pr_err("no room in scratch for a segment of %lu KiB; see kho_scratch=\n",
@@ -145,8 +178,7 @@ int kho_kexec_prepare(struct kimage *image)
 	if (kho_out_not_ready() || image->kho.fdt_phys)
 		return 0;
 
-	scoped_guard(rcu)
-		nr_pages = kho_nr_pages(&kho_out.tree) - kho_out.nr_own_pages;
+	nr_pages = nr_pages_of_others();
 	if (nr_pages)
 		pr_warn("the image carries no handover: %lu preserved pages (%lu MiB) will be lost; load it with kexec -s\n",
 			nr_pages, nr_pages >> (20 - PAGE_SHIFT));

@@ -13,6 +13,8 @@
  *				allocation that this takes fails in turn
  *		image N		flip a bit in segment N of the loaded image, which
  *				has to lie where it will run
+ *		own		let what is preserved so far count as KHO's own, as if
+ *				nobody had asked for it
  *	/sys/kernel/debug/kho_stress/report	what came of it, "name value"
  */
 
@@ -37,6 +39,7 @@
 #include <linux/vmalloc.h>
 
 #include "../../kexec_internal.h"
+#include "../kho_internal.h"
 
 static DEFINE_MUTEX(lock);
 
@@ -483,6 +486,14 @@ static int cmd_image(unsigned int i)
 	return err;
 }
 
+static int cmd_own(unsigned int unused)
+{
+	guard(rcu)();
+
+	kho_out.nr_own_pages = kho_nr_pages(&kho_out.tree);
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	int (*fn)(unsigned int arg);
@@ -495,6 +506,7 @@ static const struct {
 	{ "overlap", cmd_overlap },
 	{ "faults", cmd_faults },
 	{ "image", cmd_image },
+	{ "own", cmd_own },
 };
 
 static ssize_t control_write(struct file *file, const char __user *buf,

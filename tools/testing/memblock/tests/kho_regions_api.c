@@ -285,11 +285,16 @@ static int kho_scratch_only_check(void)
 	base = begin_halves();
 	memblock_mark_kho_scratch(base, SZ_1M);
 
-	/* Outside of it, scratch is memory like any other. */
+	/* Before and after, scratch is the last resort. */
 	expect_alloc_in(base + SZ_1M, PHYS_MEM_SIZE - SZ_1M);
 	memblock_set_bottom_up(true);
-	expect_alloc_in(base, SZ_1M);
+	expect_alloc_in(base + SZ_1M, PHYS_MEM_SIZE - SZ_1M);
 	memblock_set_bottom_up(false);
+	memblock_reserve(base + SZ_1M, PHYS_MEM_SIZE - SZ_1M);
+	expect_alloc_in(base, SZ_1M);
+	ASSERT_EQ(0, memblock_phys_alloc(SZ_1M, SZ_4K));
+	memblock_phys_free(base + SZ_1M, PHYS_MEM_SIZE - SZ_1M);
+	expect_alloc_in(base + SZ_1M, PHYS_MEM_SIZE - SZ_1M);
 
 	memblock_set_kho_scratch_only();
 	expect_alloc_in(base, SZ_1M);
@@ -325,11 +330,11 @@ static int kho_payload_check(void)
 	memblock_payload_end();
 	ASSERT_EQ(0, memblock_kernel_allocated(0, PHYS_ADDR_MAX, NUMA_NO_NODE));
 
-	expect_alloc_in(base + HALF, HALF);
+	expect_alloc_in(base, HALF);
 	memblock_reserve(base, SZ_64K);
 	ASSERT_EQ((phys_addr_t)SZ_4K,
 		  memblock_kernel_allocated(0, PHYS_ADDR_MAX, NUMA_NO_NODE));
-	ASSERT_EQ(0, memblock_kernel_allocated(0, base + HALF, NUMA_NO_NODE));
+	ASSERT_EQ(0, memblock_kernel_allocated(base + HALF, PHYS_ADDR_MAX, NUMA_NO_NODE));
 	end_halves();
 	test_pass_pop();
 	return 0;

@@ -3,7 +3,7 @@
 # Needs a kernel with config.faults.
 
 STAGES=2
-# Scratch takes twice of what KASAN and others take at boot.
+# KASAN and others take much.
 MEM=2G
 APPEND=page_owner=on
 TIMEOUT=${KHO_TIMEOUT:-300}

@@ -2,7 +2,8 @@
 # Memory of every kind goes from this kernel to mainline and back.
 
 STAGES=3
-APPEND="reserve_mem=64M:4096:khotest"
+# Mainline allocates its struct pages in scratch.
+APPEND="kho_scratch=200% reserve_mem=64M:4096:khotest"
 # What must be refused is tried on this kernel only.
 UNGUARDED=kho_producer.guards=0
 

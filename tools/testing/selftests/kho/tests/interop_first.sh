@@ -3,7 +3,8 @@
 
 STAGES=3
 KERNEL=mainline
-APPEND="reserve_mem=64M:4096:khotest kho_producer.guards=0"
+# Mainline allocates its struct pages in scratch.
+APPEND="kho_scratch=200% reserve_mem=64M:4096:khotest kho_producer.guards=0"
 # What must be refused is tried on this kernel only.
 UNGUARDED=kho_producer.guards=0
 

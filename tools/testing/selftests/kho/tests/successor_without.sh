@@ -3,6 +3,8 @@
 # a kernel with KHO can follow it again.
 
 STAGES=3
+# It is much larger than the first kernel, for which there would be scratch by default.
+APPEND="kho_scratch=256M,128M,0"
 
 missing()
 {

@@ -3,7 +3,8 @@
 # and once more.
 
 STAGES=4
-APPEND="liveupdate=on"
+# Mainline allocates its struct pages in scratch.
+APPEND="liveupdate=on kho_scratch=200%"
 
 missing()
 {

@@ -3,7 +3,8 @@
 # all were closed again. Mainline 7.3 panics at a list of sessions without entries.
 
 STAGES=5
-APPEND="liveupdate=on"
+# Mainline allocates its struct pages in scratch.
+APPEND="liveupdate=on kho_scratch=200%"
 
 missing()
 {
