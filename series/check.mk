@@ -25,14 +25,16 @@ elsewhere_kho := faults interop%
 elsewhere_liveupdate := memfd_faults interop% module systemd soak
 
 # Those of "damage" are one for each group of damage_*, which "all" tries in all kinds.
-main_kho := $(filter-out $(elsewhere_kho) $(call in_check,damage_%),$(call tests_of,kho))
+# limits_* are more sizes of RAM.
+main_kho := $(filter-out $(elsewhere_kho) $(call in_check,damage_% limits_%),$(call tests_of,kho))
 main_liveupdate := $(filter-out $(elsewhere_liveupdate),$(call tests_of,liveupdate))
 
 # What sanitizers, lockdep and failing allocations find may be anywhere. The guests of efi,
 # fragmentation, reserve_mem_large, scratch_high and scratch_pieces have too little memory or
-# time for such a kernel. All kinds of damage meet sanitizers in user space.
+# time for such a kernel, and limits% compare memory that such a kernel takes as it goes. All
+# kinds of damage meet sanitizers in user space.
 sanitize_kho := $(filter-out interop% large_late four_cpus efi fragmentation reserve_mem_large \
-	scratch_high scratch_pieces damage_%,$(call tests_of,kho))
+	scratch_high scratch_pieces limits% damage_%,$(call tests_of,kho))
 sanitize_liveupdate := $(filter-out interop% module systemd soak,$(call tests_of,liveupdate))
 
 nodeferred_kho := handover early numa numa_memoryless reserve_mem_large storm overlap

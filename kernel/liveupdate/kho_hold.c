@@ -53,8 +53,17 @@
 /* Pages in one piece of node_map. */
 #define CHUNK_PAGES	(PAGE_SIZE * BITS_PER_BYTE)
 
+/*
+ * Hash tables are as large as if memory that is kept back were free, up to this multiple of
+ * what is free: they take up to 0.4 % of all memory.
+ */
+#define MAX_KEPT_FACTOR	32
+
 /* A bit for each block in which what is preserved has been reserved in pieces. */
 unsigned long *kho_exact_blocks;
+
+/* Pages that have been reserved in them. */
+static unsigned long nr_exact_pages;
 
 /* A bit for each block that is held and has not been opened. */
 unsigned long *kho_held_blocks;
@@ -137,6 +146,7 @@ void __init kho_hold_drop(void)
 	kho_held_blocks = NULL;
 	kho_exact_blocks = NULL;
 	node_map = NULL;
+	nr_exact_pages = 0;
 }
 
 /**
@@ -441,6 +451,7 @@ static int __init reserve_exactly(void)
 {
 	unsigned long nr = exact_ranges(NULL);
 	struct range *ranges;
+	unsigned long i;
 	int err;
 
 	if (!nr)
@@ -451,6 +462,8 @@ static int __init reserve_exactly(void)
 		return -ENOMEM;
 
 	exact_ranges(ranges);
+	for (i = 0; i < nr; i++)
+		nr_exact_pages += PHYS_PFN(ranges[i].end + 1 - ranges[i].start);
 	err = memblock_reserve_ranges(ranges, nr);
 	memblock_free(ranges, nr * sizeof(*ranges));
 	return err;
@@ -504,6 +517,30 @@ int __init kho_hold_commit(void)
 	memblock_free(shared, size);
 	memblock_free(ram, size);
 	return err ?: mark_and_reserve();
+}
+
+/**
+ * kho_count_kept_pages - count memory that is kept back because of a handover
+ * @nr_all: number of free pages, to which they are added
+ * @nr_kernel: number of free pages that are no high memory, likewise
+ *
+ * Hash tables cannot grow when the memory is restored, so it counts as free.
+ *
+ * Context: Early boot, as long as blocks are held.
+ */
+void __init kho_count_kept_pages(unsigned long *nr_all, unsigned long *nr_kernel)
+{
+	struct memblock_region *region;
+	unsigned long nr = nr_exact_pages;
+
+	for_each_mem_region(region) {
+		if (memblock_is_kho_held(region))
+			nr += PHYS_PFN(region->size);
+	}
+
+	nr = min(nr, *nr_all * MAX_KEPT_FACTOR);
+	*nr_all += nr;
+	*nr_kernel += nr;
 }
 
 static void __init free_map(void *map, size_t size)

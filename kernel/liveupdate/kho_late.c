@@ -63,6 +63,17 @@ bool __init kho_preserved_begin(void)
 }
 
 /**
+ * kho_unclaimed_pages - how much handed-over memory is going to be restored
+ *
+ * Context: Any, after kho_reserve_preserved().
+ * Return: the number of pages that nobody has claimed so far.
+ */
+unsigned long kho_unclaimed_pages(void)
+{
+	return atomic_long_read(&kho_in.nr_unclaimed);
+}
+
+/**
  * kho_preserved_end - all blocks are open
  */
 void __init kho_preserved_end(void)
@@ -72,5 +83,6 @@ void __init kho_preserved_end(void)
 	mutex_unlock(&early_lock);
 
 	/* Maybe all was claimed before. */
+	kho_watch_claims();
 	kho_claimed(0);
 }

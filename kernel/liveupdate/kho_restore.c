@@ -264,18 +264,59 @@ static void free_incoming_tree(struct work_struct *work)
 		free_reserved_page(page);
 }
 
+/*
+ * The number of unclaimed pages at which there is something to do. Comparing with it costs
+ * no more than comparing with 0.
+ */
+static long watched_for;
+
+/* Limits of zones are adjusted when at least this part of the memory has been claimed. */
+#define WATCHED_PARTS		64
+#define WATCHED_PAGES_MIN	1024
+
+static long next_watched(long left)
+{
+	long step = max_t(long, kho_in.nr_pages / WATCHED_PARTS, WATCHED_PAGES_MIN);
+
+	return max(left - step, 0);
+}
+
+/**
+ * kho_watch_claims - begin to adjust limits to what is claimed
+ *
+ * Context: kho_init_pages_late() is through.
+ */
+void __init kho_watch_claims(void)
+{
+	WRITE_ONCE(watched_for, next_watched(kho_unclaimed_pages()));
+}
+
+static noinline void much_claimed(long left)
+{
+	if (!kho_pages_ready())
+		return;
+
+	if (!left)
+		schedule_work(&free_tree_work);
+
+	kho_adjust_limits();
+	/* If another thread is later with a higher value, limits are adjusted once more. */
+	WRITE_ONCE(watched_for, next_watched(left));
+}
+
 /**
  * kho_claimed - account for pages that were claimed
  * @nr_pages: how many
  *
  * When none are left the tree is freed, but not before kho_init_pages_late()
- * has read it.
+ * has read it. Limits of zones are adjusted now and then.
  */
 void kho_claimed(unsigned long nr_pages)
 {
-	if (!atomic_long_sub_return(nr_pages, &kho_in.nr_unclaimed) &&
-	    kho_pages_ready())
-		schedule_work(&free_tree_work);
+	long left = atomic_long_sub_return(nr_pages, &kho_in.nr_unclaimed);
+
+	if (unlikely(left <= READ_ONCE(watched_for)))
+		much_claimed(left);
 }
 
 /*
