@@ -30,15 +30,46 @@ static struct maple_tree tracked = MTREE_INIT(tracked, MT_FLAGS_USE_RCU);
  */
 #define BUSY	BIT(8)
 
+/* The block is not preserved any more, but there was no memory to erase its entry. */
+#define GONE	BIT(9)
+
+/* Store the value of a block in the place of its entry: that takes no memory. */
+static void set_value(unsigned long pfn, unsigned int order, unsigned long value)
+{
+	MA_STATE(mas, &tracked, pfn, pfn + (1UL << order) - 1);
+
+	lockdep_assert_held(&tracked.ma_lock);
+
+	mas_store(&mas, xa_mk_value(value));
+}
+
+/* Erase a busy entry. If there is no memory for that, the block is gone, but not busy. */
+static bool erase(unsigned long pfn, unsigned int order)
+{
+	MA_STATE(mas, &tracked, pfn, pfn);
+	bool erased;
+
+	/* May drop the lock for a while, but other callers wait as the entry is busy. */
+	mtree_lock(&tracked);
+	mas_erase(&mas);
+	erased = !mas_is_err(&mas);
+	if (!erased)
+		set_value(pfn, order, order | GONE);
+	mtree_unlock(&tracked);
+
+	return erased;
+}
+
 /*
  * Mark a tracked block as busy. Returns 0; -ENOENT if nothing is tracked in its range;
  * -EBUSY if what is tracked there is busy; -EEXIST if it is another block, and then sets
- * @order to the order of that.
+ * @order to the order of that; -ESTALE if that block, or the same, is gone, and then its
+ * entry is busy, and @pfn and @order are set to it.
  */
-static int mark_busy(unsigned long pfn, unsigned int *order)
+static int mark_busy(unsigned long *pfn, unsigned int *order)
 {
-	MA_STATE(mas, &tracked, pfn, pfn);
-	unsigned long last = pfn + (1UL << *order) - 1, value;
+	MA_STATE(mas, &tracked, *pfn, *pfn);
+	unsigned long last = *pfn + (1UL << *order) - 1, value;
 	void *entry;
 	int err = 0;
 
@@ -49,13 +80,17 @@ static int mark_busy(unsigned long pfn, unsigned int *order)
 		err = -ENOENT;
 	} else if (value & BUSY) {
 		err = -EBUSY;
+	} else if (value & GONE) {
+		*pfn = mas.index;
+		*order = value & ~GONE;
+		set_value(*pfn, *order, *order | BUSY);
+		err = -ESTALE;
 	} else if (value != *order) {
 		*order = value;
 		err = -EEXIST;
 	} else {
 		/* Aligned blocks of one order are the same or do not overlap. */
-		mas_set_range(&mas, pfn, last);
-		mas_store(&mas, xa_mk_value(value | BUSY));
+		set_value(*pfn, *order, value | BUSY);
 	}
 	mtree_unlock(&tracked);
 
@@ -73,7 +108,7 @@ static void wait_until_done(void)
  * @pfn: its first page
  * @order: its order
  *
- * Waits until nobody else changes the block.
+ * Waits as long as another caller is changing the block.
  *
  * Context: Process context; may sleep.
  * Return:
@@ -84,7 +119,7 @@ static void wait_until_done(void)
  */
 int kho_debug_begin_add(unsigned long pfn, unsigned int order)
 {
-	unsigned long last = pfn + (1UL << order) - 1;
+	unsigned long last = pfn + (1UL << order) - 1, at;
 	unsigned int other;
 	int err;
 
@@ -94,12 +129,15 @@ int kho_debug_begin_add(unsigned long pfn, unsigned int order)
 		if (err != -EEXIST)
 			return err;
 
+		at = pfn;
 		other = order;
-		err = mark_busy(pfn, &other);
+		err = mark_busy(&at, &other);
 		if (!err)
 			return 0;
 		if (err == -EEXIST)
 			break;
+		if (err == -ESTALE && !erase(at, other))
+			return -ENOMEM;
 		/* It is about to go, or gone by now. */
 		if (err == -EBUSY)
 			wait_until_done();
@@ -115,7 +153,7 @@ int kho_debug_begin_add(unsigned long pfn, unsigned int order)
  * @pfn: its first page
  * @order: its order
  *
- * Waits until nobody else changes the block.
+ * Waits as long as another caller is changing the block.
  *
  * Context: Process context; may sleep.
  * Return: true if the block is preserved: the caller calls kho_debug_end() when the key
@@ -123,11 +161,13 @@ int kho_debug_begin_add(unsigned long pfn, unsigned int order)
  */
 bool kho_debug_begin_del(unsigned long pfn, unsigned int order)
 {
-	unsigned int other = order;
+	unsigned long at = pfn;
 	int err;
 
-	while ((err = mark_busy(pfn, &other)) == -EBUSY)
+	while ((err = mark_busy(&at, &order)) == -EBUSY)
 		wait_until_done();
+	if (err == -ESTALE)
+		erase(at, order);
 
 	return !err;
 }
@@ -142,16 +182,13 @@ bool kho_debug_begin_del(unsigned long pfn, unsigned int order)
  */
 void kho_debug_end(unsigned long pfn, unsigned int order, bool preserved)
 {
-	MA_STATE(mas, &tracked, pfn, pfn + (1UL << order) - 1);
-
 	if (!preserved) {
-		mtree_erase(&tracked, pfn);
+		erase(pfn, order);
 		return;
 	}
 
-	/* In the place of an entry of the same range, which takes no memory. */
 	mtree_lock(&tracked);
-	mas_store(&mas, xa_mk_value(order));
+	set_value(pfn, order, order);
 	mtree_unlock(&tracked);
 }
 
@@ -161,19 +198,30 @@ struct range_seq {
 	unsigned long last;
 };
 
+static bool find_preserved(struct ma_state *mas, unsigned long last)
+{
+	void *entry;
+
+	do {
+		entry = mas_find(mas, last);
+	} while (entry && xa_to_value(entry) & GONE);
+
+	return entry;
+}
+
 /* The position is the page to go on with, whatever has changed meanwhile. */
 static void *range_from(struct seq_file *m, loff_t pos)
 {
 	MA_STATE(mas, &tracked, pos, pos);
 	struct range_seq *range = m->private;
 
-	if (!mas_find(&mas, ULONG_MAX))
+	if (!find_preserved(&mas, ULONG_MAX))
 		return NULL;
 
 	range->first = max_t(unsigned long, mas.index, pos);
 	do {
 		range->last = mas.last;
-	} while (mas_find(&mas, range->last + 1));
+	} while (find_preserved(&mas, range->last + 1));
 
 	return range;
 }
