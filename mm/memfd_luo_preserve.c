@@ -222,6 +222,16 @@ static int preserve_folio(struct memfd_out *out, struct address_space *mapping,
 	return 0;
 }
 
+/*
+ * Whether a list of a CPU may have a reference to a folio of a batch: there are more than
+ * those of the file and its mappings, and that of the batch.
+ */
+static bool has_lru_cache_reference(struct folio *folio)
+{
+	return folio_may_be_lru_cached(folio) &&
+	       folio_ref_count(folio) != folio_expected_ref_count(folio) + 1;
+}
+
 /* Move what cannot stay where it is, from @from on, and begin there again. */
 static int move_out(struct address_space *mapping, struct batch *batch,
 		    unsigned int from)
@@ -243,10 +253,12 @@ static int move_out(struct address_space *mapping, struct batch *batch,
 			continue;
 
 		/*
-		 * A folio that is on no list of reclaim is most often on that of a CPU.
-		 * All CPUs together have few, but to drain them waits for each.
+		 * A list of a CPU, of folios that are to be added to LRU, activated or
+		 * mlocked, has a reference to the folio: it could be isolated, but not
+		 * migrated. All CPUs together have few such folios, and to drain the
+		 * lists waits for each CPU.
 		 */
-		if (!drained && !folio_test_lru(folio)) {
+		if (!drained && has_lru_cache_reference(folio)) {
 			lru_add_drain_all();
 			drained = true;
 		}

@@ -258,6 +258,27 @@ static void try_pinned(int session, int fd, char *mem)
 	close(pipes[1]);
 }
 
+#define NR_LOCKED	8
+
+/*
+ * Pages that are locked, or activated, are for a while on a list of the CPU with a
+ * reference to them, and could not be moved: it takes no failed try to find that out.
+ */
+static void preserve_locked(int session, int fd, char *mem)
+{
+	long before = number_of("/proc/vmstat", "pgmigrate_fail"), i;
+	int nr = 0;
+
+	for (i = 0; i < CMA_PAGES && nr < NR_LOCKED; i++) {
+		if (pages_in_scratch(mem + i * PAGE, 1) && !mlock(mem + i * PAGE, PAGE))
+			nr++;
+	}
+	check(nr == NR_LOCKED, "cma", "some of them are locked");
+	preserve(session, fd, 1);
+	check(before >= 0 && number_of("/proc/vmstat", "pgmigrate_fail") == before, "cma",
+	      "none has failed to be moved");
+}
+
 /* Even if the kernel wants to move all that it can. */
 static bool stay_in_place(char *mem, long nr)
 {
@@ -307,7 +328,7 @@ static void make_cma(int session)
 	}
 	check(nr >= 100, "cma", "some are in scratch");
 	try_pinned(session, fd, mem);
-	preserve(session, fd, 1);
+	preserve_locked(session, fd, mem);
 	check(pages_in_scratch(mem, CMA_PAGES) == 0, "cma", "they were moved");
 
 	/* Nor is any when it is added: it would have to be moved when time is short. */
