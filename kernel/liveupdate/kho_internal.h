@@ -307,8 +307,6 @@ static inline void kho_debugfs_remove_subtree(const void *blob) {}
 struct kernfs_ops;
 struct kobject;
 #ifdef CONFIG_SYSFS
-extern struct kobject *kho_sysfs_root;
-extern struct kobject *kho_sysfs_in;
 int kho_sysfs_list(struct kobject *dir, const char *name,
 		   const struct kernfs_ops *ops, void *priv);
 #endif

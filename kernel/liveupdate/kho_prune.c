@@ -9,8 +9,8 @@
  *	   one of before.
  *	2. kho_out.nodes_lock keeps away who looks for a leaf to add a key to.
  *	3. Empty nodes are unlinked.
- *	4. The next generation has hints again. Those who read the tree in several
- *	   steps, as debugfs does, notice it.
+ *	4. The next generation has hints again. Readers that read the tree in several
+ *	   steps, for a list in debugfs or sysfs, notice it and look for their place again.
  *	5. Another grace period later nobody reads the nodes, and they are freed.
  *
  * At each moment what the root leads to is complete, so that a reboot has nothing to

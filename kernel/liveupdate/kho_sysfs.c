@@ -4,16 +4,31 @@
  * debugfs, sysfs stays readable under kernel lockdown, and its files are ABI:
  * Documentation/ABI/testing/sysfs-kernel-kho describes each of them.
  *
- * Files with one value are ordinary attributes. Lists can be longer than the one page
- * that an attribute may have, so they are kernfs files with a seq_file iterator.
+ * Files with one value are ordinary attributes. A list of ranges or sessions is one file
+ * as well, not a directory with a file for each number:
+ *
+ * - Lists of this kind were in debugfs, which kernel lockdown closes, and with it the only
+ *   means of an admin to see what a kexec hands over or loses.
+ * - The lines of a list belong together: its reader wants what there is at one time, and
+ *   with thousands of small files it would get some of before and some of after a change.
+ *   A million files could not be a directory each.
+ * - The cgroup and resctrl file systems have such lists, and for the same reasons.
+ *
+ * Lists can be longer than the one page that an attribute may have, so they are kernfs
+ * files with a seq_file iterator. Only root can read them, as they take time and memory,
+ * and tell addresses and names.
  */
+
+#define pr_fmt(fmt) "kho: " fmt
 
 #include <linux/init.h>
 #include <linux/kernfs.h>
 #include <linux/kho_mm.h>
 #include <linux/kobject.h>
 #include <linux/minmax.h>
+#include <linux/printk.h>
 #include <linux/rcupdate.h>
+#include <linux/sched.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/sysfs.h>
@@ -47,8 +62,9 @@ static ssize_t out_preserved_show(struct kobject *kobj,
 	return emit_bytes(buf, kho_nr_pages(&kho_out.tree));
 }
 
+/* Only for root: it looks at the whole tree, which any user could have it do in a loop. */
 static struct kobj_attribute out_preserved_attr =
-	__ATTR(preserved_bytes, 0444, out_preserved_show, NULL);
+	__ATTR(preserved_bytes, 0400, out_preserved_show, NULL);
 
 static ssize_t in_preserved_show(struct kobject *kobj,
 				 struct kobj_attribute *attr, char *buf)
@@ -98,14 +114,18 @@ static const struct kernfs_ops scratch_ops = {
 	.seq_show = scratch_show,
 };
 
-/* Blocks that are merged into one line, to bound the time under rcu_read_lock(). */
-#define MAX_MERGED	4096
+/*
+ * Blocks that are looked at under one rcu_read_lock(), and so at most in one line. To go
+ * to an offset, seq_file has all lines before it shown in one go.
+ */
+#define MAX_BLOCKS	4096
 
 /**
  * struct ranges - position of a reader in a list of ranges
  * @iter: where it is in the tree
  * @generation: of the tree, when @iter was valid
  * @pos: index of the current range
+ * @nr_blocks: blocks that were looked at since rcu_read_lock()
  * @end_reached: there is no current range
  * @start: first byte of the current range
  * @end: the byte after it
@@ -117,6 +137,7 @@ struct ranges {
 	struct kho_range_iter iter;
 	unsigned int generation;
 	loff_t pos;
+	unsigned int nr_blocks;
 	bool end_reached;
 	phys_addr_t start;
 	phys_addr_t end;
@@ -134,13 +155,45 @@ static struct ranges *ranges_of(struct seq_file *m)
 
 static void next_block(struct ranges *ranges)
 {
+	ranges->nr_blocks++;
 	ranges->more = kho_range_iter_next_block(&ranges->iter, &ranges->phys,
 						 &ranges->order);
 }
 
-static void next_range(struct ranges *ranges)
+/*
+ * Begin to read nodes of the tree. If leaves have been freed since the last time, look
+ * for the block behind the current range again. False if the tree is empty by now.
+ */
+static bool lock_tree(struct ranges *ranges, const struct kho_radix_tree *tree)
+	__acquires(RCU)
 {
-	unsigned int nr_merged;
+	unsigned int generation;
+
+	/* Keeps all nodes, as long as there is a root. */
+	rcu_read_lock();
+	ranges->nr_blocks = 0;
+	if (!READ_ONCE(tree->root))
+		return false;
+
+	/* Read before any node is looked up; pairs with begin_generation(). */
+	generation = smp_load_acquire(&tree->generation);
+	if (ranges->more && ranges->generation != generation) {
+		kho_range_iter_seek(&ranges->iter, ranges->phys);
+		next_block(ranges);
+	}
+	ranges->generation = generation;
+	return true;
+}
+
+static void next_range(struct ranges *ranges)
+	__must_hold(RCU)
+{
+	if (ranges->more && ranges->nr_blocks >= MAX_BLOCKS) {
+		rcu_read_unlock();
+		cond_resched();
+		if (!lock_tree(ranges, ranges->iter.tree))
+			ranges->more = false;
+	}
 
 	ranges->end_reached = !ranges->more;
 	if (ranges->end_reached)
@@ -148,12 +201,11 @@ static void next_range(struct ranges *ranges)
 
 	ranges->start = ranges->phys;
 	ranges->end = ranges->phys;
-	for (nr_merged = 0; nr_merged < MAX_MERGED; nr_merged++) {
-		if (!ranges->more || ranges->phys > ranges->end)
-			break;
+	do {
 		ranges->end = max(ranges->end, ranges->phys + (PAGE_SIZE << ranges->order));
 		next_block(ranges);
-	}
+	} while (ranges->more && ranges->phys <= ranges->end &&
+		 ranges->nr_blocks < MAX_BLOCKS);
 }
 
 static void *current_range(struct ranges *ranges)
@@ -177,27 +229,17 @@ static void *ranges_start(struct seq_file *m, loff_t *pos)
 	struct kernfs_open_file *of = m->private;
 	struct kho_radix_tree *tree = of->kn->priv;
 	struct ranges *ranges = ranges_of(m);
-	unsigned int generation;
 
-	/* Keeps all nodes, as long as there is a root. */
-	rcu_read_lock();
-	if (!READ_ONCE(tree->root))
+	/* From the start, or after a seek: there is no block to look for again. */
+	if (!*pos || *pos != ranges->pos)
+		ranges->more = false;
+	if (!lock_tree(ranges, tree))
 		return NULL;
 
-	/* Read before any node is looked up; pairs with begin_generation(). */
-	generation = smp_load_acquire(&tree->generation);
-	if (*pos && *pos == ranges->pos) {
-		/* Leaves have been freed: look for the block behind the range again. */
-		if (ranges->more && ranges->generation != generation) {
-			ranges->generation = generation;
-			kho_range_iter_seek(&ranges->iter, ranges->phys);
-			next_block(ranges);
-		}
+	if (*pos && *pos == ranges->pos)
 		return current_range(ranges);
-	}
 
-	/* From the start, or after a seek: skip the ranges before *pos. */
-	ranges->generation = generation;
+	/* Skip the ranges before *pos. */
 	kho_range_iter_init(&ranges->iter, tree);
 	next_block(ranges);
 	next_range(ranges);
@@ -242,10 +284,6 @@ static const struct kernfs_ops ranges_ops = {
 	.seq_show = ranges_show,
 };
 
-/* /sys/kernel/kho, and its directory for the previous kernel. Never removed. */
-struct kobject *kho_sysfs_root __ro_after_init;
-struct kobject *kho_sysfs_in __ro_after_init;
-
 /**
  * kho_sysfs_list - create a file in sysfs that can be longer than a page
  * @dir: the directory
@@ -267,47 +305,61 @@ int __init kho_sysfs_list(struct kobject *dir, const char *name,
 						    NULL));
 }
 
-static int __init create_out(void)
+static int __init create_out(struct kobject *root)
 {
-	struct kobject *dir = kobject_create_and_add("outgoing", kho_sysfs_root);
+	struct kobject *dir = kobject_create_and_add("outgoing", root);
+	int err;
 
 	if (!dir)
 		return -ENOMEM;
 
-	return sysfs_create_file(dir, &out_preserved_attr.attr) ?:
-	       kho_sysfs_list(dir, "ranges", &ranges_ops, &kho_out.tree);
-}
-
-static int __init create_in(void)
-{
-	kho_sysfs_in = kobject_create_and_add("incoming", kho_sysfs_root);
-	if (!kho_sysfs_in)
-		return -ENOMEM;
-
-	return sysfs_create_file(kho_sysfs_in, &in_preserved_attr.attr) ?:
-	       sysfs_create_file(kho_sysfs_in, &unclaimed_bytes_attr.attr) ?:
-	       kho_sysfs_list(kho_sysfs_in, "ranges", &ranges_ops, &kho_in.tree);
-}
-
-static int __init kho_sysfs_init(void)
-{
-	int err;
-
-	if (!kho_is_enabled() || kho_out_not_ready())
-		return 0;
-
-	kho_sysfs_root = kobject_create_and_add("kho", kernel_kobj);
-	if (!kho_sysfs_root)
-		return -ENOMEM;
-
-	err = sysfs_create_file(kho_sysfs_root, &scratch_bytes_attr.attr) ?:
-	      kho_sysfs_list(kho_sysfs_root, "scratch", &scratch_ops, NULL) ?:
-	      create_out();
-	if (!err && is_kho_boot())
-		err = create_in();
+	err = sysfs_create_file(dir, &out_preserved_attr.attr) ?:
+	      kho_sysfs_list(dir, "ranges", &ranges_ops, &kho_out.tree);
+	if (err)
+		kobject_put(dir);
 
 	return err;
 }
 
-/* Files of others in these directories are created by later initcalls. */
+static int __init create_in(struct kobject *root)
+{
+	struct kobject *dir = kobject_create_and_add("incoming", root);
+	int err;
+
+	if (!dir)
+		return -ENOMEM;
+
+	err = sysfs_create_file(dir, &in_preserved_attr.attr) ?:
+	      sysfs_create_file(dir, &unclaimed_bytes_attr.attr) ?:
+	      kho_sysfs_list(dir, "ranges", &ranges_ops, &kho_in.tree);
+	if (err)
+		kobject_put(dir);
+
+	return err;
+}
+
+static int __init create_files(struct kobject *root)
+{
+	return sysfs_create_file(root, &scratch_bytes_attr.attr) ?:
+	       kho_sysfs_list(root, "scratch", &scratch_ops, NULL) ?:
+	       create_out(root) ?:
+	       (is_kho_boot() ? create_in(root) : 0);
+}
+
+static int __init kho_sysfs_init(void)
+{
+	struct kobject *root;
+	int err = -ENOMEM;
+
+	if (!kho_is_enabled() || kho_out_not_ready())
+		return 0;
+
+	root = kobject_create_and_add("kho", kernel_kobj);
+	if (root)
+		err = create_files(root);
+	if (err)
+		pr_err("/sys/kernel/kho is not complete: %d\n", err);
+
+	return err;
+}
 subsys_initcall(kho_sysfs_init);
