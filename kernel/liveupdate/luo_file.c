@@ -191,7 +191,8 @@ void luo_files_init(struct luo_files *files)
 static void link_file(struct luo_files *files, struct luo_file *luo_file)
 {
 	list_add_tail(&luo_file->list, &files->list);
-	files->nr++;
+	/* Lists read it without the lock of the session. */
+	WRITE_ONCE(files->nr, files->nr + 1);
 }
 
 static int preserve(struct luo_file *luo_file, struct file *file)
@@ -274,7 +275,8 @@ err_count:
  * @fd: descriptor of the file
  * @token: its token
  *
- * Context: The gate was entered, and luo_session.lock is held alone.
+ * Context: Process context; may sleep. Caller holds the gate for reading and
+ *	    luo_session.lock for writing.
  * Return: as of LIVEUPDATE_SESSION_PRESERVE_FD. On failure nothing has changed.
  */
 int luo_files_add(struct luo_files *files, int fd, u64 token)
@@ -316,8 +318,8 @@ static void unpreserve(struct luo_file *luo_file)
  *
  * The last one first, as some may depend on others.
  *
- * Context: The gate was entered, and luo_session.lock is held alone. The session is in
- * no list.
+ * Context: Process context; may sleep. Caller holds the gate for reading and
+ *	    luo_session.lock for writing. The session is in no list.
  */
 void luo_files_unpreserve(struct luo_files *files)
 {
@@ -540,7 +542,10 @@ struct file *luo_files_retrieve(struct luo_files *files, u64 token)
 	guard(mutex)(&luo_file->lock);
 
 	if (luo_file->retrieve_status != 1) {
+		/* Readers of lists do not wait for the lock then. */
+		WRITE_ONCE(luo_file->retrieving, true);
 		err = retrieve(luo_file);
+		WRITE_ONCE(luo_file->retrieving, false);
 		if (err)
 			return ERR_PTR(err);
 		atomic_long_inc(&files->nr_retrieved);

@@ -159,6 +159,33 @@ struct liveupdate_file_handler *luo_handler_get(const char *compatible)
 }
 
 /**
+ * luo_handler_size - ask a handler for the size of a file that was handed over
+ * @compatible: compatible string of the handler, which need not be NUL-terminated
+ * @args: arguments of the operation; the handler is filled in
+ *
+ * The handler is not pinned: then its module could register no shared objects for it,
+ * and not unregister it, because a process reads a list.
+ *
+ * Context: Process context; may sleep. Calls the operation with handlers_lock held.
+ * Return: the size in bytes, or
+ * * %-EOPNOTSUPP - there is no such handler, or it does not know sizes
+ * * a negative errno of the operation
+ */
+loff_t luo_handler_size(const char *compatible, struct liveupdate_file_op_args *args)
+{
+	struct liveupdate_file_handler *handler;
+
+	guard(mutex)(&handlers_lock);
+
+	handler = find_handler(compatible);
+	if (!handler || !handler->ops->size)
+		return -EOPNOTSUPP;
+
+	args->handler = handler;
+	return handler->ops->size(args);
+}
+
+/**
  * luo_handler_put - a file does not rely on a handler any more
  * @handler: the handler
  */

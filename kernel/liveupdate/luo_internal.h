@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the files of the Live Update Orchestrator share among each other.
+ * Internal definitions shared by the source files of the Live Update Orchestrator.
  */
 #ifndef _LUO_INTERNAL_H
 #define _LUO_INTERNAL_H
@@ -27,6 +27,7 @@
  * 2. luo_session.lock: the files of one session. It is shared by those who
  *    retrieve files, and held alone to add files and to finish.
  * 3. luo_file.lock, of a file of an incoming session: it is retrieved once.
+ *    luo_file.retrieving is set as long as that goes on.
  * 4. The lock of the list of sessions, one for outgoing and one for incoming
  *    ones; the lock of the handlers; and that of the ids of preserved files. None
  *    of these is taken while another one of them is held.
@@ -37,10 +38,16 @@
  * incoming, then outgoing, and of the handlers. So no operation registers objects.
  *
  * Operations of file handlers are called under 1 and 2, or 2 and 3. To freeze, 1
- * is held alone and no other. can_preserve and get_id are called under 2, the
- * first of them under the lock of the handlers as well. So a handler can take
- * any lock of its own, the locks of inodes and of mm included, but must neither
- * register handlers nor change sessions while it holds one.
+ * is held alone and no other. can_preserve and get_id are called under 2, and size
+ * under 2 and 3; can_preserve and size under the lock of the handlers as well, without
+ * pinning the handler. So a handler can take any lock of its own, the locks of inodes
+ * and of mm included, but must neither register handlers nor change sessions while it
+ * holds one.
+ *
+ * A reader of a list in sysfs takes the lock of the list to find a session, and releases
+ * it. Then it tries to take 2 for reading, but does not wait for it: it lists a session
+ * as busy instead. Under 2 it tries to take 3, in the same way, and then the lock of the
+ * handlers. A reader of a list in debugfs holds the lock of the list and no other.
  *
  * The last reference to a session may be dropped anywhere, but its release always
  * runs without any lock.
@@ -52,8 +59,8 @@ struct seq_file;
  * struct luo_files - the files of a session
  * @list: in the order in which they were preserved
  * @tokens: the same, by their tokens
- * @nr: how many they are
- * @nr_retrieved: how many of them user space has had
+ * @nr: number of files; written under luo_session.lock, lists read it without
+ * @nr_retrieved: number of files that user space has retrieved
  * @blocks: how they cross kernels. Of an outgoing session there is room for all of
  *	    them, and no more; of an incoming one this is what the previous kernel
  *	    wrote
@@ -77,8 +84,10 @@ struct luo_files {
  * @lock: protects @files and @finished
  * @files: its files
  * @incoming: it was handed over to this kernel
- * @claimed: somebody has retrieved it; under the lock of the list
- * @finished: it is in no list any more
+ * @claimed: a process has retrieved it and not closed it; written under the lock of the
+ *	     list, read without
+ * @finished: it was finished, or an outgoing one was closed: it is in no list any more,
+ *	      or is about to leave it. Written under @lock; readers of lists look without
  * @damaged: -errno when it is incoming and its files cannot be known
  */
 struct luo_session {
@@ -100,7 +109,8 @@ struct luo_session {
  * @lock: protects all of it, and luo_session.claimed of those in it
  * @list: in the order in which they were created
  * @names: the same, by their names
- * @nr: how many they are
+ * @nr: number of sessions; written under @lock, read without
+ * @nr_unclaimed: incoming: number of sessions that are not claimed; likewise
  * @last_id: luo_session.id of the session that was added last
  * @blocks: outgoing: room for all of them, and no more
  */
@@ -109,6 +119,7 @@ struct luo_sessions {
 	struct list_head list;
 	struct rb_root names;
 	unsigned long nr;
+	unsigned long nr_unclaimed;
 	u64 last_id;
 	struct kho_block_set blocks;
 };
@@ -125,6 +136,7 @@ struct luo_sessions {
  * @file: the file; NULL when an incoming file was not retrieved
  * @ser: incoming: what was handed over, in luo_files.blocks
  * @retrieve_status: as in struct liveupdate_file_op_args
+ * @retrieving: the file is being retrieved; written under @lock, read without
  * @serialized_data: what the handler hands over
  * @unfrozen_data: the same, before it was frozen
  * @private_data: for the handler
@@ -140,6 +152,7 @@ struct luo_file {
 	struct file *file;
 	const struct luo_file_ser *ser;
 	int retrieve_status;
+	bool retrieving;
 	u64 serialized_data;
 	u64 unfrozen_data;
 	void *private_data;
@@ -172,7 +185,8 @@ unsigned long luo_sessions_nr_unclaimed(void);
 unsigned long luo_sessions_nr(bool is_incoming);
 struct luo_session *luo_session_get_from(bool is_incoming, u64 id);
 struct luo_session *luo_session_get_next(struct luo_session *session);
-void luo_session_show(struct seq_file *m, const struct luo_session *session);
+void luo_session_show(struct seq_file *m, const struct luo_session *session, bool busy);
+void luo_session_show_rest(struct seq_file *m, const struct luo_session *session);
 struct luo_file *luo_files_from(const struct luo_files *files, u64 token);
 struct luo_file *luo_files_next(struct luo_file *luo_file);
 void luo_file_show(struct seq_file *m, struct luo_file *luo_file);
@@ -193,6 +207,7 @@ void luo_files_forget(struct luo_files *files);
 /* luo_handler.c */
 struct liveupdate_file_handler *luo_handler_get_for_file(struct file *file);
 struct liveupdate_file_handler *luo_handler_get(const char *compatible);
+loff_t luo_handler_size(const char *compatible, struct liveupdate_file_op_args *args);
 void luo_handler_put(struct liveupdate_file_handler *handler);
 int luo_handler_add_flb(struct liveupdate_file_handler *handler,
 			struct list_head *link,

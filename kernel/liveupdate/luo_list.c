@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Lists of sessions and of their files, for those who only look: debugfs and sysfs.
+ * Lists of sessions and of their files, as debugfs and sysfs show them. Nothing here
+ * changes a session or a file.
  */
 
 #include <linux/cleanup.h>
+#include <linux/compiler.h>
+#include <linux/delay.h>
 #include <linux/err.h>
 #include <linux/fs.h>
 #include <linux/kref.h>
@@ -30,7 +33,9 @@ static void show_name(struct seq_file *m, const struct luo_session *session)
 
 /**
  * luo_sessions_show_outgoing - list the sessions for the next kernel
- * @m: where
+ * @m: the file that is read
+ *
+ * Context: Process context; may sleep. The caller holds no lock of a session.
  */
 void luo_sessions_show_outgoing(struct seq_file *m)
 {
@@ -55,7 +60,9 @@ static const char *state(const struct luo_session *session)
 
 /**
  * luo_sessions_show_incoming - list the sessions of the previous kernel
- * @m: where
+ * @m: the file that is read
+ *
+ * Context: Process context; may sleep. The caller holds no lock of a session.
  */
 void luo_sessions_show_incoming(struct seq_file *m)
 {
@@ -73,22 +80,14 @@ void luo_sessions_show_incoming(struct seq_file *m)
 }
 
 /**
- * luo_sessions_nr_unclaimed - how many sessions nobody has retrieved
+ * luo_sessions_nr_unclaimed - count the incoming sessions that no process has open
  *
- * Return: the number of incoming ones that nobody has, damaged ones included.
+ * Context: Any. Sessions may be retrieved and closed at any time.
+ * Return: the number, damaged sessions included.
  */
 unsigned long luo_sessions_nr_unclaimed(void)
 {
-	struct luo_sessions *incoming = luo_sessions_of(true);
-	const struct luo_session *session;
-	unsigned long nr = 0;
-
-	guard(mutex)(&incoming->lock);
-
-	list_for_each_entry(session, &incoming->list, list)
-		nr += !session->claimed;
-
-	return nr;
+	return READ_ONCE(luo_sessions_of(true)->nr_unclaimed);
 }
 
 /**
@@ -150,7 +149,7 @@ struct luo_session *luo_session_get_next(struct luo_session *session)
 
 	guard(mutex)(&sessions->lock);
 
-	/* It has left the list since. */
+	/* The session has left the list since the caller found it. */
 	if (list_empty(&session->list))
 		return first_from(sessions, session->id + 1);
 
@@ -164,16 +163,32 @@ struct luo_session *luo_session_get_next(struct luo_session *session)
 
 /**
  * luo_session_show - describe a session in one line
- * @m: where
+ * @m: the file that is read
  * @session: the session
+ * @busy: the lock of the session could not be taken, and its files will not be listed
  *
- * Context: luo_session.lock is held, and may be shared.
+ * Context: Any. Unless @busy, the caller holds luo_session.lock for reading or writing.
  */
-void luo_session_show(struct seq_file *m, const struct luo_session *session)
+void luo_session_show(struct seq_file *m, const struct luo_session *session, bool busy)
 {
-	seq_printf(m, "session files %lu ", session->files.nr);
+	seq_printf(m, "session files %lu ", READ_ONCE(session->files.nr));
 	if (session->incoming)
-		seq_printf(m, "retrieved %lu state %s ", nr_retrieved(session), state(session));
+		seq_printf(m, "retrieved %lu ", nr_retrieved(session));
+	if (busy || session->incoming)
+		seq_printf(m, "state %s ", busy ? "busy" : state(session));
+	show_name(m, session);
+}
+
+/**
+ * luo_session_show_rest - say that more files of a session cannot be listed
+ * @m: the file that is read
+ * @session: the session, some of whose files were listed before it became busy
+ *
+ * Context: Any.
+ */
+void luo_session_show_rest(struct seq_file *m, const struct luo_session *session)
+{
+	seq_puts(m, "rest state busy ");
 	show_name(m, session);
 }
 
@@ -182,7 +197,7 @@ void luo_session_show(struct seq_file *m, const struct luo_session *session)
  * @files: the files of a session
  * @token: smallest token
  *
- * Context: luo_session.lock is held, and may be shared.
+ * Context: Any. The caller holds luo_session.lock for reading or writing.
  * Return: the file with the smallest token that is not less than @token; NULL if there
  * is none.
  */
@@ -208,7 +223,7 @@ struct luo_file *luo_files_from(const struct luo_files *files, u64 token)
  * luo_files_next - find the file with the next token
  * @luo_file: a file of a session
  *
- * Context: luo_session.lock is held, and may be shared.
+ * Context: Any. The caller holds luo_session.lock for reading or writing.
  * Return: the file with the next greater token; NULL if there is none.
  */
 struct luo_file *luo_files_next(struct luo_file *luo_file)
@@ -222,18 +237,18 @@ struct luo_file *luo_files_next(struct luo_file *luo_file)
 static loff_t size_handed_over(const struct luo_file *luo_file)
 {
 	struct liveupdate_file_op_args args = {
-		.handler = luo_handler_get(luo_file->ser->compatible),
 		.serialized_data = luo_file->serialized_data,
 	};
-	loff_t size = -EOPNOTSUPP;
 
-	if (!args.handler)
-		return size;
+	return luo_handler_size(luo_file->ser->compatible, &args);
+}
 
-	if (args.handler->ops->size)
-		size = args.handler->ops->size(&args);
-	luo_handler_put(args.handler);
-	return size;
+/* The size of an open file; -errno if such a file has none. */
+static loff_t size_of(const struct file *file)
+{
+	const struct inode *inode = file_inode(file);
+
+	return S_ISREG(inode->i_mode) ? i_size_read(inode) : -EOPNOTSUPP;
 }
 
 static void show_size(struct seq_file *m, loff_t size)
@@ -253,16 +268,30 @@ static void show_kind(struct seq_file *m, const char *compatible)
 	seq_putc(m, '\n');
 }
 
+/*
+ * Lock a file of an incoming session. To retrieve the file holds the lock for as long as
+ * the handler needs: false if that goes on. All others hold it for a moment.
+ */
+static bool lock_unless_retrieving(struct luo_file *luo_file)
+{
+	while (!mutex_trylock(&luo_file->lock)) {
+		if (READ_ONCE(luo_file->retrieving))
+			return false;
+		usleep_range(10, 100);
+	}
+
+	return true;
+}
+
 static void show_incoming(struct seq_file *m, struct luo_file *luo_file)
 {
 	const char *what = "retrieving";
 	loff_t size = -EBUSY;
 
-	/* A file is retrieved under this lock, which can take long: do not wait for that. */
-	if (mutex_trylock(&luo_file->lock)) {
+	if (lock_unless_retrieving(luo_file)) {
 		if (luo_file->retrieve_status > 0) {
 			what = "retrieved";
-			size = i_size_read(file_inode(luo_file->file));
+			size = size_of(luo_file->file);
 		} else if (luo_file->retrieve_status < 0) {
 			what = "failed";
 			size = luo_file->retrieve_status;
@@ -280,10 +309,11 @@ static void show_incoming(struct seq_file *m, struct luo_file *luo_file)
 
 /**
  * luo_file_show - describe a file in one line
- * @m: where
+ * @m: the file that is read
  * @luo_file: a file of a session
  *
- * Context: luo_session.lock is held, and may be shared. May sleep.
+ * Context: Process context; may sleep. The caller holds luo_session.lock for reading or
+ *	    writing.
  */
 void luo_file_show(struct seq_file *m, struct luo_file *luo_file)
 {
@@ -293,6 +323,6 @@ void luo_file_show(struct seq_file *m, struct luo_file *luo_file)
 		return;
 	}
 
-	show_size(m, i_size_read(file_inode(luo_file->file)));
+	show_size(m, size_of(luo_file->file));
 	show_kind(m, luo_file->handler->compatible);
 }

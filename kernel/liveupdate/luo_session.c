@@ -112,7 +112,8 @@ static bool link_session(struct luo_sessions *sessions,
 
 	list_add_tail(&session->list, &sessions->list);
 	session->id = ++sessions->last_id;
-	sessions->nr++;
+	WRITE_ONCE(sessions->nr, sessions->nr + 1);
+	WRITE_ONCE(sessions->nr_unclaimed, sessions->nr_unclaimed + 1);
 	return true;
 }
 
@@ -121,7 +122,16 @@ static void unlink_session(struct luo_sessions *sessions,
 {
 	rb_erase(&session->node, &sessions->names);
 	list_del_init(&session->list);
-	sessions->nr--;
+	WRITE_ONCE(sessions->nr, sessions->nr - 1);
+	WRITE_ONCE(sessions->nr_unclaimed, sessions->nr_unclaimed - !session->claimed);
+}
+
+static void set_claimed(struct luo_session *session, bool claimed)
+{
+	lockdep_assert_held(&incoming.lock);
+
+	WRITE_ONCE(session->claimed, claimed);
+	WRITE_ONCE(incoming.nr_unclaimed, incoming.nr_unclaimed + (claimed ? -1 : 1));
 }
 
 static int add_outgoing(struct luo_session *session)
@@ -158,9 +168,11 @@ static void release_outgoing(struct luo_session *session)
 		return;
 
 	del_outgoing(session);
-	/* A reader of the list may be at this session. */
-	scoped_guard(rwsem_write, &session->lock)
+	/* A reader of the list that is at this session goes on to the next one. */
+	scoped_guard(rwsem_write, &session->lock) {
+		WRITE_ONCE(session->finished, true);
 		luo_files_unpreserve(&session->files);
+	}
 	luo_gate_leave();
 	luo_session_put(session);
 }
@@ -176,7 +188,7 @@ static int finish(struct luo_session *session)
 	if (err)
 		return err;
 
-	session->finished = true;
+	WRITE_ONCE(session->finished, true);
 	guard(mutex)(&incoming.lock);
 	unlink_session(&incoming, session);
 	return 0;
@@ -210,7 +222,7 @@ static void release_incoming(struct luo_session *session)
 	}
 
 	guard(mutex)(&incoming.lock);
-	session->claimed = false;
+	set_claimed(session, false);
 }
 
 static int luo_session_release(struct inode *inode, struct file *file)
@@ -316,7 +328,7 @@ static long luo_session_ioctl(struct file *file, unsigned int cmd,
 
 /**
  * luo_session_show_name - end a line with the name of a session
- * @m: where
+ * @m: the file that is read
  * @session: the session
  *
  * A name can be anything; see that it stays in its line, and that no other one looks
@@ -439,7 +451,7 @@ struct file *luo_session_retrieve(const u8 *name)
 
 	file = session_file(session);
 	if (!IS_ERR(file))
-		session->claimed = true;
+		set_claimed(session, true);
 
 	return file;
 }

@@ -12,6 +12,9 @@
  *	/sys/kernel/debug/luo_test/fail_after_ms	and takes so long for that
  *	/sys/kernel/debug/luo_test/reboot_ms		how long a reboot takes when nothing
  *							can fail any more
+ *	/sys/kernel/debug/luo_test/preserve_ms		how long it takes to preserve a file,
+ *	/sys/kernel/debug/luo_test/retrieve_ms		to retrieve one,
+ *	/sys/kernel/debug/luo_test/size_ms		and to tell the size of one
  *	/sys/kernel/debug/luo_test/cannot_finish	not 0: it cannot
  *	/sys/kernel/debug/luo_test/registered		write 0 or 1 to unregister
  *							or register the handler
@@ -56,6 +59,9 @@ static atomic_t fail_retrieve;
 static atomic_t fail_freeze;
 static u32 fail_after_ms;
 static u32 reboot_ms;
+static u32 preserve_ms;
+static u32 retrieve_ms;
+static u32 size_ms;
 static u32 cannot_finish;
 
 /* Files that are frozen: meanwhile none is preserved, nor the opposite. */
@@ -178,6 +184,7 @@ static int test_preserve(struct liveupdate_file_op_args *args)
 		return -EIO;
 
 	expect(!test->preserved && !atomic_read(&nr_frozen));
+	msleep(preserve_ms);
 	err = kho_preserve_folio(virt_to_folio(test->data));
 	if (err)
 		return err;
@@ -238,6 +245,7 @@ static int test_retrieve(struct liveupdate_file_op_args *args)
 	struct file *file;
 
 	expect(!args->retrieve_status && !args->file);
+	msleep(retrieve_ms);
 	if (fails(&fail_retrieve))
 		return -EIO;
 
@@ -290,6 +298,13 @@ static void test_finish(struct liveupdate_file_op_args *args)
 		folio_put(folio);
 }
 
+static loff_t test_size(struct liveupdate_file_op_args *args)
+{
+	expect(!args->retrieve_status && !args->file);
+	msleep(size_ms);
+	return args->serialized_data & FROZEN ? PAGE_SIZE : -EBADMSG;
+}
+
 static const struct liveupdate_file_ops test_ops = {
 	.can_preserve = test_can_preserve,
 	.preserve = test_preserve,
@@ -299,6 +314,7 @@ static const struct liveupdate_file_ops test_ops = {
 	.retrieve = test_retrieve,
 	.can_finish = test_can_finish,
 	.finish = test_finish,
+	.size = test_size,
 	.owner = THIS_MODULE,
 };
 
@@ -427,6 +443,9 @@ static int __init luo_test_init(void)
 	debugfs_create_atomic_t("errors", 0400, test_dir, &calls.errors);
 	debugfs_create_u32("fail_after_ms", 0600, test_dir, &fail_after_ms);
 	debugfs_create_u32("reboot_ms", 0600, test_dir, &reboot_ms);
+	debugfs_create_u32("preserve_ms", 0600, test_dir, &preserve_ms);
+	debugfs_create_u32("retrieve_ms", 0600, test_dir, &retrieve_ms);
+	debugfs_create_u32("size_ms", 0600, test_dir, &size_ms);
 	debugfs_create_u32("cannot_finish", 0600, test_dir, &cannot_finish);
 	debugfs_create_file("registered", 0600, test_dir, NULL, &registered_fops);
 	debugfs_create_file("calls", 0400, test_dir, NULL, &calls_fops);

@@ -168,6 +168,42 @@ static inline long number_of(const char *path, const char *word)
 	return found;
 }
 
+#define SESSIONS_OUT	"/sys/kernel/liveupdate/outgoing/sessions"
+#define SESSIONS_IN	"/sys/kernel/liveupdate/incoming/sessions"
+
+/* How many lines of a file have all of this text in them, or -1. */
+static inline int nr_lines_with(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "r");
+	char *line = NULL;
+	size_t size = 0;
+	int nr = 0;
+
+	if (!file)
+		return -1;
+	while (getline(&line, &size, file) > 0)
+		nr += !!strstr(line, text);
+	if (ferror(file))
+		nr = -1;
+	free(line);
+	fclose(file);
+	return nr;
+}
+
+/* Wait at most two seconds until there is such a line. */
+static inline int appears(const char *path, const char *text)
+{
+	int tries;
+
+	for (tries = 0; tries < 200; tries++) {
+		if (nr_lines_with(path, text) > 0)
+			return 1;
+		usleep(10000);
+	}
+
+	return 0;
+}
+
 /* How often an operation of the test files was called, or -1. */
 static inline long nr_calls(const char *op)
 {

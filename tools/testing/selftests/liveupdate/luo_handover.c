@@ -9,6 +9,8 @@
  *	luo_handover again NAME NR	retrieve this session and make one of the
  *					same name and files for the next kernel
  *	luo_handover churn NAME NR	make and close such sessions in the background
+ *	luo_handover holes NAME NR	keep such a session, with memory between the pages
+ *					of its files that is not preserved
  *	luo_handover end		wait in the background for a reboot that does not
  *					fail, see that nothing can be changed any more,
  *					and have all that keep sessions killed
@@ -55,6 +57,20 @@ static int make_session(const char *name, int nr)
 	}
 
 	return session;
+}
+
+/* Pages of files come one after the other. Every second file is only open. */
+static void keep_holes(const char *name, int nr)
+{
+	int session = open_session(luo_create(device, name), name);
+	int i, file;
+
+	for (i = 0; i < nr; i++) {
+		file = luo_test_file(name, i);
+		if (file < 0 || luo_test_file(name, i) < 0)
+			die(TEST_DEVICE);
+		preserve(session, file, i);
+	}
 }
 
 /* Change what is preserved, all the time. */
@@ -436,6 +452,70 @@ static void large(const char *test)
 	check(luo_finish(session) == 0);
 }
 
+#define UNCLAIMED_FILE	" size 4096 state unclaimed kind luo-test-v1\n"
+
+static void *retrieve_last(void *session)
+{
+	return (void *)(long)luo_retrieve_fd(*(int *)session, token_of(9));
+}
+
+static void *finish_slowly(void *session)
+{
+	return (void *)(long)luo_finish(*(int *)session);
+}
+
+/* What sysfs tells of an incoming session, in each of its states. */
+static void see_states(const char *test)
+{
+	void *file, *finished;
+	pthread_t thread, other;
+	int session, status;
+	pid_t pid;
+
+	check(nr_lines_with(SESSIONS_IN,
+			    "files 10 retrieved 0 state unclaimed name listed\n") == 1);
+	session = luo_retrieve(device, test);
+	check(session >= 0);
+	check(nr_lines_with(SESSIONS_IN,
+			    "files 10 retrieved 0 state claimed name listed\n") == 1);
+
+	/* Two readers that need long do not take each other for a retrieve. */
+	write_number(TEST_DIR "size_ms", 10);
+	pid = fork();
+	if (!pid)
+		_exit(nr_lines_with(SESSIONS_IN, "state retrieving"));
+	check(nr_lines_with(SESSIONS_IN, "state retrieving") == 0);
+	check(waitpid(pid, &status, 0) == pid && status == 0);
+
+	/* Nor is the handler in use by that. */
+	pid = fork();
+	if (!pid)
+		_exit(nr_lines_with(SESSIONS_IN, UNCLAIMED_FILE) == 0);
+	usleep(50000);
+	check(write_number(TEST_DIR "registered", 0) == 0);
+	check(nr_lines_with(SESSIONS_IN, UNCLAIMED_FILE) == 0);
+	check(write_number(TEST_DIR "registered", 1) == 0);
+	check(waitpid(pid, &status, 0) == pid && status == 0);
+	write_number(TEST_DIR "size_ms", 0);
+
+	write_number(TEST_DIR "fail_retrieve", 1);
+	check(luo_retrieve_fd(session, token_of(4)) == -EIO);
+	check(nr_lines_with(SESSIONS_IN, " size - state failed kind luo-test-v1\n") == 1);
+
+	/* Neither is waited for: a file that is retrieved, and a session that is finished. */
+	write_number(TEST_DIR "retrieve_ms", 3000);
+	pthread_create(&thread, NULL, retrieve_last, &session);
+	check(appears(SESSIONS_IN, " size - state retrieving kind luo-test-v1\n"));
+	pthread_create(&other, NULL, finish_slowly, &session);
+	check(appears(SESSIONS_IN, "retrieved 0 state busy name listed\n"));
+	pthread_join(thread, &file);
+	pthread_join(other, &finished);
+	write_number(TEST_DIR "retrieve_ms", 0);
+	check((long)file >= 0);
+	check((long)finished == 0);
+	check(nr_lines_with(SESSIONS_IN, "name listed\n") == 0);
+}
+
 #define SHARING_DIR	"/sys/kernel/debug/luo_flb_test/"
 
 static long nr_shared(const char *op)
@@ -588,6 +668,7 @@ static const struct {
 	{ "empty", empty },
 	{ "many", thousand },
 	{ "large", large },
+	{ "listed", see_states },
 	{ "module", module },
 	{}
 };
@@ -661,6 +742,10 @@ int main(int argc, char **argv)
 		for (i = 2; i + 1 < argc; i += 2)
 			make_sharing(argv[i], atoi(argv[i + 1]));
 		printf("ok sessions are kept\n");
+		keep_running();
+	} else if (argc == 4 && !strcmp(argv[1], "holes")) {
+		keep_holes(argv[2], atoi(argv[3]));
+		printf("ok a session is kept\n");
 		keep_running();
 	} else if (argc == 2 && !strcmp(argv[1], "end")) {
 		at_the_end();

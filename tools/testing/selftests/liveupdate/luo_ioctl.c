@@ -640,6 +640,75 @@ TEST_F_TIMEOUT(luo, threads, 300)
 #define MAX_FILES	"/proc/sys/kernel/liveupdate_max_files"
 
 /* The limit is for all sessions together, and takes nothing away. */
+#define LISTED_FILES	500
+
+/* What a thread preserves. */
+struct slow {
+	int session;
+	int file;
+	bool done;
+	int err;
+};
+
+static void *preserve_slowly(void *arg)
+{
+	struct slow *slow = arg;
+
+	slow->err = luo_preserve_fd(slow->session, slow->file, LISTED_FILES);
+	__atomic_store_n(&slow->done, true, __ATOMIC_SEQ_CST);
+	return NULL;
+}
+
+/*
+ * Readers of the list do not wait for a session to which a file is added, neither if they
+ * come then nor if they are among its files already.
+ */
+TEST_F(luo, listed_while_busy)
+{
+	struct slow slow = { .session = luo_create(self->device, "slow") };
+	int other = luo_create(self->device, "other"), list, i, file;
+	static char rest[1 << 16];
+	pthread_t thread;
+	ssize_t len;
+
+	ASSERT_LE(0, slow.session);
+	ASSERT_LE(0, other);
+	for (i = 0; i < LISTED_FILES; i++) {
+		file = luo_test_file("slow", i);
+		ASSERT_EQ(0, luo_preserve_fd(slow.session, file, i));
+		close(file);
+	}
+	EXPECT_EQ(1, nr_lines_with(SESSIONS_OUT, "session files 500 name slow\n"));
+	EXPECT_EQ(LISTED_FILES, nr_lines_with(SESSIONS_OUT, " size - kind luo-test-v1\n"));
+	list = open(SESSIONS_OUT, O_RDONLY);
+	ASSERT_LT(0, read(list, rest, 4096));
+
+	slow.file = luo_test_file("slow", i);
+	ASSERT_LE(0, slow.file);
+	ASSERT_EQ(0, write_number(TEST_DIR "preserve_ms", 3000));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, preserve_slowly, &slow));
+	EXPECT_TRUE(appears(SESSIONS_OUT, "session files 500 state busy name slow\n"));
+	EXPECT_EQ(1, nr_lines_with(SESSIONS_OUT, "session files 0 name other\n"));
+	EXPECT_EQ(0, nr_lines_with(SESSIONS_OUT, "file token "));
+	for (i = 0; (len = read(list, rest + i, sizeof(rest) - 1 - i)) > 0; i += len)
+		;
+	EXPECT_EQ(0, len);
+	rest[i] = '\0';
+	EXPECT_NE(NULL, strstr(rest, "\nrest state busy name slow\nsession files 0 name other\n"));
+	EXPECT_FALSE(__atomic_load_n(&slow.done, __ATOMIC_SEQ_CST));
+	close(list);
+
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0, slow.err);
+	EXPECT_EQ(0, write_number(TEST_DIR "preserve_ms", 0));
+	EXPECT_EQ(1, nr_lines_with(SESSIONS_OUT, "session files 501 name slow\n"));
+	EXPECT_EQ(0, nr_lines_with(SESSIONS_OUT, "state busy"));
+	close(slow.file);
+	close(slow.session);
+	EXPECT_EQ(0, nr_lines_with(SESSIONS_OUT, "name slow"));
+	close(other);
+}
+
 TEST_F(luo, limit)
 {
 	int session = luo_create(self->device, "limit");

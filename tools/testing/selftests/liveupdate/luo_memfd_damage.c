@@ -17,18 +17,19 @@ static const struct {
 	int err;
 	bool huge;
 	bool zero;		/* its first page has lost its content */
+	bool unknown;		/* its size cannot be listed */
 } files[] = {
 	{ "before", 0 },
 	/* What describes it. */
-	{ "nowhere", EBADMSG },
-	{ "odd", EBADMSG },
-	{ "free", EBADMSG },
-	{ "pos", EBADMSG },
-	{ "size", EBADMSG },
-	{ "seals", EBADMSG },
-	{ "flags", EBADMSG },
-	{ "many", EBADMSG },
-	{ "none", EBADMSG },
+	{ "nowhere", EBADMSG, .unknown = true },
+	{ "odd", EBADMSG, .unknown = true },
+	{ "free", EBADMSG, .unknown = true },
+	{ "pos", EBADMSG, .unknown = true },
+	{ "size", EBADMSG, .unknown = true },
+	{ "seals", EBADMSG, .unknown = true },
+	{ "flags", EBADMSG, .unknown = true },
+	{ "many", EBADMSG, .unknown = true },
+	{ "none", EBADMSG, .unknown = true },
 	/* The list of its folios. */
 	{ "pages", EBADMSG },
 	{ "order", EBADMSG },
@@ -48,7 +49,7 @@ static const struct {
 	{ "stale", 0, .zero = true },
 	{ "again", EEXIST },
 	/* Whose it is. */
-	{ "handler", EOPNOTSUPP },
+	{ "handler", EOPNOTSUPP, .unknown = true },
 	{ "after", 0 },
 };
 
@@ -87,11 +88,26 @@ static void reclaim(int fd)
 	munmap(mem, FILE_PAGES * PAGE);
 }
 
+/* The list of sessions tells sizes of files before they are retrieved. */
+static void see_sizes(const char *kind)
+{
+	char text[96], size[32];
+	unsigned int i;
+
+	snprintf(size, sizeof(size), "%ld", FILE_PAGES * PAGE);
+	for (i = 0; i < ARRAY_SIZE(files); i++) {
+		snprintf(text, sizeof(text), "file token %llu size %s state unclaimed kind ",
+			 (unsigned long long)token_of(i), files[i].unknown ? "-" : size);
+		check(nr_lines_with(SESSIONS_IN, text) == 1, kind, files[i].how);
+	}
+}
+
 static void see_damaged(int session, const char *kind)
 {
 	unsigned int i;
 	int fd;
 
+	see_sizes("size");
 	for (i = 0; i < ARRAY_SIZE(files); i++) {
 		fd = luo_retrieve_fd(session, token_of(i));
 		reclaim(fd);

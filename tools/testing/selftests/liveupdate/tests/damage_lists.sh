@@ -56,6 +56,9 @@ see_damage()
 	program luo_damage after "$1"
 	check_eq "$1: what is left is damaged" "$(wc -l < $LIST/incoming)" \
 		"$(grep -c ' damaged name victim$' $LIST/incoming)"
+	check_eq "$1: sysfs lists that, too" "$(wc -l < $LIST/incoming)" \
+		"$(grep -c '^session files 0 retrieved 0 state damaged name victim$' \
+			/sys/kernel/liveupdate/incoming/sessions)"
 	check_eq "$1: how often it is said" "$(nr_said "$1")" \
 		"$(dmesg | grep -cE 'luo: .*(damaged|cannot be retrieved|ignored|understood)')"
 	[ "$1" != none ] || nothing_unclaimed

@@ -316,33 +316,94 @@ print("ok" if len(values) >= 12 else "not ok", len(values), "JSON values were lo
 # long_lists: sysfs lists more than a page, in pieces of any size, also while it changes
 long_lists()
 {
-	program luo_handover keep-many 1000
+	local tokens
 	program luo_handover keep tokens 500
+	tokens=$(pidof luo_handover)
+	program luo_handover keep-many 1000
 	check_eq "the number of sessions" 1001 "$(cat $SYSFS/outgoing/nr_sessions)"
 	check_eq "the number of files" 1500 "$(cat $SYSFS/outgoing/nr_files)"
 	check_eq "all sessions are listed" 1001 "$(grep -c "^session " $SYSFS/outgoing/sessions)"
-	check_eq "all files are listed" 1500 \
-		"$(grep -c "^file token [0-9]* size [0-9]* kind " $SYSFS/outgoing/sessions)"
-	sed -n '/name tokens$/,$p' $SYSFS/outgoing/sessions | sed -n 's/^file token \([0-9]*\) .*/\1/p' \
-		> tokens
+	check_eq "all files are listed, none of them has a size" 1500 \
+		"$(grep -c "^file token [0-9]* size - kind luo-test-v1$" $SYSFS/outgoing/sessions)"
+	sed -n '/name tokens$/,/name many 0$/s/^file token \([0-9]*\) .*/\1/p' \
+		$SYSFS/outgoing/sessions > tokens
 	check_eq "no token is there twice" 500 "$(sort -u tokens | wc -l)"
-	cat $SYSFS/outgoing/sessions > all
-	check "it is the same in small pieces" \
-		eval "dd if=$SYSFS/outgoing/sessions bs=97 2> /dev/null | cmp -s - all"
-	tail -c +20001 all > rest
-	check "and from the middle" \
-		eval "dd if=$SYSFS/outgoing/sessions bs=4000 skip=5 2> /dev/null | cmp -s - rest"
+	check "it is the same in small pieces, and from the middle" \
+		same_in_pieces $SYSFS/outgoing/sessions
 	check "others cannot read it" [ "$(stat -c %a $SYSFS/outgoing/sessions)" = 400 ]
+
+	# A session goes when a reader is among its files. The reader goes on with the next one.
+	exec 7< $SYSFS/outgoing/sessions
+	dd bs=97 count=1 <&7 > parts 2> /dev/null
+	check "its keeper is killed" kill "$tokens"
+	check "the session is closed" eventually \
+		eval "[ \$(cat $SYSFS/outgoing/nr_sessions) = 1000 ]"
+	cat <&7 >> parts
+	exec 7<&-
+	check "some of its files were read" [ "$(grep -c "^file " parts)" -gt 1000 ]
+	check "but not all" [ "$(grep -c "^file " parts)" -lt 1500 ]
+	grep "^session " parts > all
+	check_eq "all other sessions follow" 1000 "$(grep -c " name many [0-9]*$" all)"
+	check_eq "each of them once" 1000 "$(grep " name many " all | sort -u | wc -l)"
 
 	program luo_handover churn changing 20
 	for _ in 1 2 3 4 5 6 7 8 9 10; do
 		cat $SYSFS/outgoing/sessions
-	done > many
-	check_eq "others are listed while one changes" 10010 \
-		"$(grep "^session " many | grep -cv " name changing$")"
+	done > parts
+	check_eq "others are listed while one changes" 10000 \
+		"$(grep -c "^session files 1 name many [0-9]*$" parts)"
+	check "that one is listed, too" grep -q "^session .* name changing$" parts
+	check_eq "never with other values than it has had" 0 \
+		"$(grep "^session .* name changing$" parts |
+			grep -cvE "files (1?[0-9]|20) (state busy )?name")"
 	check "luo_churn ends" killall luo_churn luo_handover
 	check "and so do all sessions" eventually no_sessions
-	rm all rest many tokens
+	rm all parts tokens
+	long_ranges
+}
+
+# long_ranges: the same of the ranges that are preserved
+long_ranges()
+{
+	local ranges=/sys/kernel/kho/outgoing/ranges last range
+	program luo_handover holes holes 2000
+	check "there are many ranges" [ "$(wc -l < $ranges)" -gt 800 ]
+	# Nodes of the tree that sessions have left go after some seconds.
+	check "they are the same in small pieces, and from the middle" \
+		eventually same_in_pieces $ranges
+
+	# Leaves of the tree go when a reader is in the middle of it.
+	exec 7< $ranges
+	dd bs=97 count=1 <&7 > parts 2> /dev/null
+	check "the keeper is killed" killall luo_handover
+	check "its session is closed" eventually no_sessions
+	check "its memory and what listed it are gone" \
+		eventually eval "[ \$(wc -l < $ranges) -lt 100 ]"
+	sleep 5
+	check "the reader can go on" eval "cat <&7 >> parts"
+	exec 7<&-
+	last=-1
+	while read -r range _; do
+		[ "$((${range%-*}))" -gt "$last" ] || last=wrong
+		[ $last != wrong ] || break
+		last=$((${range#*-}))
+	done < parts
+	check "ranges that are read then ascend, too" [ "$last" != wrong ]
+	range=$(tail -n 1 $ranges)
+	range=${range%% *}
+	check "and do not end before those of now" [ "$last" -ge "$((${range#*-}))" ]
+	rm parts
+}
+
+# same_in_pieces FILE: whether it reads the same in pieces of 97 bytes, and from 20000 on
+same_in_pieces()
+{
+	cat "$1" > whole
+	dd if="$1" bs=97 of=pieces 2> /dev/null
+	cmp -s whole pieces || return 1
+	tail -c +20001 whole > rest
+	dd if="$1" bs=4000 skip=5 of=pieces 2> /dev/null
+	[ -s rest ] && cmp -s rest pieces
 }
 
 no_sessions()
