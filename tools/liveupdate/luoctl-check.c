@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -50,7 +51,7 @@ void image_option(struct image *image, int option)
 	}
 }
 
-/* What a boolean parameter, as the kernel understands it, makes of @on. */
+/* Parse a boolean parameter as the kernel does. @on is its value if it is not there. */
 static bool is_on(const char *cmdline, const char *name, bool on)
 {
 	size_t len = strlen(name);
@@ -92,7 +93,22 @@ static int open_file(const char *path)
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
-		fail(EXIT_FAILED, errno, "%s", path);
+		fail(EXIT_FAILED, errno, "%s", printable(path));
+	return fd;
+}
+
+/*
+ * A file that only root can open, so that no other user can lock it. The device is not
+ * for this: a daemon may have it open all the time, and that must not prevent a kexec.
+ */
+#define LOCK_FILE	LUO_DIR "outgoing/sessions"
+
+int exclude_loaders(void)
+{
+	int fd = open(LOCK_FILE, O_RDONLY | O_CLOEXEC);
+
+	if (fd >= 0 && flock(fd, LOCK_EX))
+		fail(EXIT_FAILED, errno, LOCK_FILE);
 	return fd;
 }
 
@@ -113,7 +129,7 @@ int load_image(const struct image *image)
 	return err;
 }
 
-/* What was found. A problem stops a handover or loses something; a warning may. */
+/* Findings. A problem stops a handover or loses something; a warning may. */
 enum finding { PROBLEM, WARNING, FINE, NR_FINDINGS };
 
 struct findings {
@@ -143,6 +159,7 @@ static void check_incoming(void)
 {
 	struct session_list list;
 	const struct listed *session;
+	const char *by;
 	size_t i, nr = 0;
 
 	if (!read_sessions(true, &list)) {
@@ -156,13 +173,16 @@ static void check_incoming(void)
 		if (!is_unfinished(session))
 			continue;
 		nr++;
-		if (!strcmp(session->state, "claimed"))
-			add(PROBLEM, "session %s of the previous kernel is not finished by %s",
-			    printable(session->name), holders(session->name, true));
-		else
+		if (!is_in_use(session)) {
 			add(PROBLEM,
 			    "session %s of the previous kernel is not finished: finish it, or see luoctl drop",
 			    printable(session->name));
+			continue;
+		}
+		/* First: it needs all the buffers that printable() has. */
+		by = holders(session->name, true);
+		add(PROBLEM, "session %s of the previous kernel is not finished by %s",
+		    printable(session->name), by);
 	}
 	if (!nr)
 		add(FINE, "no session of the previous kernel would be lost");
@@ -188,7 +208,7 @@ static void check_outgoing(void)
 
 	for (i = 0; i < list.nr; i++) {
 		nr_files += list.sessions[i].nr_files;
-		bytes += list.sessions[i].bytes;
+		bytes = add_bytes(bytes, list.sessions[i].bytes);
 		if (!list.sessions[i].nr_files)
 			add(WARNING, "session %s has no files, and would be handed over empty",
 			    printable(list.sessions[i].name));
@@ -207,6 +227,23 @@ static void check_unclaimed(void)
 		    human(bytes));
 }
 
+/*
+ * Name the configuration that distributions have beside the kernel: config-VERSION for
+ * vmlinuz-VERSION. False if the name of the kernel is of another form.
+ */
+static bool config_path(const char *kernel, char *path, size_t size)
+{
+	const char *slash = strrchr(kernel, '/');
+	const char *base = slash ? slash + 1 : kernel;
+
+	if (strncmp(base, "vmlinuz-", strlen("vmlinuz-")) || strlen(kernel) >= size)
+		return false;
+
+	snprintf(path, size, "%.*sconfig-%s", (int)(base - kernel), kernel,
+		 base + strlen("vmlinuz-"));
+	return true;
+}
+
 /* Offsets in a bzImage; see Documentation/arch/x86/boot.rst. */
 #define BZIMAGE_MAGIC		0x202
 #define BZIMAGE_KERNEL_VERSION	0x20e
@@ -216,7 +253,6 @@ static void check_kernel(const struct image *image)
 {
 	unsigned char header[0x210];
 	char version[128] = "", config[PATH_MAX], line[256];
-	const char *release;
 	bool kho = false, luo = false;
 	unsigned int at;
 	FILE *file;
@@ -245,12 +281,8 @@ static void check_kernel(const struct image *image)
 #endif
 	close(fd);
 
-	/* Distributions have the configuration beside the kernel. */
-	release = strstr(image->kernel, "vmlinuz-");
-	if (!release || strlen(image->kernel) >= sizeof(config))
+	if (!config_path(image->kernel, config, sizeof(config)))
 		goto unknown;
-	snprintf(config, sizeof(config), "%.*sconfig-%s", (int)(release - image->kernel),
-		 image->kernel, release + strlen("vmlinuz-"));
 	file = fopen(config, "re");
 	if (!file)
 		goto unknown;
@@ -290,28 +322,35 @@ static void check_cmdline_and_initrd(const struct image *image)
 /* The kernel has checks of its own: signature, lockdown, and room in scratch. */
 static void check_loading(const struct image *image)
 {
-	int err;
+	int lock, err;
 
 	if (sysfs_number("/proc/sys/kernel/kexec_load_disabled") == 1) {
 		add(PROBLEM, "kernel.kexec_load_disabled forbids to load a kernel");
 		return;
 	}
+
+	/* What luoctl kexec has loaded must not be unloaded, nor may the kernel stay loaded. */
+	lock = exclude_loaders();
+	hold_signals();
 	if (sysfs_number("/sys/kernel/kexec_loaded") != 0) {
 		add(WARNING, "whether the kernel can be loaded was not tried, as one is loaded");
-		return;
+		goto out;
 	}
 
 	err = load_image(image);
 	if (err) {
 		add(PROBLEM, "%s cannot be loaded: %s; the log of the kernel may say why",
 		    printable(image->kernel), strerror(err));
-		return;
+		goto out;
 	}
 	if (syscall(SYS_kexec_file_load, -1, -1, 0, "", KEXEC_FILE_UNLOAD))
 		fail(EXIT_FAILED, errno, "%s was loaded to try that, and cannot be unloaded",
 		     printable(image->kernel));
 	add(FINE, "%s can be loaded, and there is room for it in scratch",
 	    printable(image->kernel));
+out:
+	release_signals();
+	close(lock);
 }
 
 static void check_device(void)

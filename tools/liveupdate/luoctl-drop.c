@@ -11,8 +11,11 @@
 
 static _Noreturn void fail_in_use(const char *name)
 {
+	/* First: it needs all the buffers that printable() has. */
+	const char *by = holders(name, true);
+
 	fail(EXIT_FAILED, 0, "session %s is in use by %s: they can finish it, or be stopped",
-	     printable(name), holders(name, true));
+	     printable(name), by);
 }
 
 static void drop(const char *name)
@@ -85,7 +88,7 @@ static bool visit_unfinished(void (*run)(const struct listed *session))
 
 static void check_free(const struct listed *session)
 {
-	if (!strcmp(session->state, "claimed"))
+	if (is_in_use(session))
 		fail_in_use(session->name);
 }
 

@@ -49,46 +49,14 @@ static int new_memfd(const char *name)
 	int fd = memfd_create("luoctl", MFD_CLOEXEC);
 
 	if (fd < 0)
-		fail(EXIT_FAILED, errno, "%s: memfd", name);
+		fail(EXIT_FAILED, errno, "%s: memfd", printable(name));
 	return fd;
-}
-
-/* Signals that end a restore only where it says so. Ignored ones, as by nohup(1), do not. */
-static const int held_signals[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM };
-static sigset_t held;
-
-static void hold_signals(void)
-{
-	struct sigaction action;
-	unsigned int i;
-
-	sigemptyset(&held);
-	for (i = 0; i < sizeof(held_signals) / sizeof(*held_signals); i++) {
-		if (!sigaction(held_signals[i], NULL, &action) &&
-		    action.sa_handler != SIG_IGN)
-			sigaddset(&held, held_signals[i]);
-	}
-	sigprocmask(SIG_BLOCK, &held, NULL);
-
-	/* These are errors of the call, which are dealt with. */
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN);
 }
 
 static void end_if_interrupted(void)
 {
-	sigset_t pending;
-	unsigned int i;
-
-	if (sigpending(&pending))
-		return;
-
-	/* The caller may have others blocked. */
-	for (i = 0; i < sizeof(held_signals) / sizeof(*held_signals); i++) {
-		if (sigismember(&held, held_signals[i]) == 1 &&
-		    sigismember(&pending, held_signals[i]) == 1)
-			fail(EXIT_FAILED, EINTR, "nothing is restored");
-	}
+	if (is_interrupted())
+		fail(EXIT_FAILED, EINTR, "nothing is restored");
 }
 
 /* Copy until the end of @from, after @copied bytes of other files. Returns how much it was. */
@@ -102,11 +70,11 @@ static long long copy(int to, int from, const char *name, unsigned long long cop
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
-			fail(EXIT_FAILED, errno, "%s: read", name);
+			fail(EXIT_FAILED, errno, "%s: read", printable(name));
 		for (done = 0; done < got; done += put) {
 			put = write(to, buf + done, got - done);
 			if (put < 0 && errno != EINTR)
-				fail(EXIT_FAILED, errno, "%s: write", name);
+				fail(EXIT_FAILED, errno, "%s: write", printable(name));
 			if (put < 0)
 				put = 0;
 		}
@@ -123,7 +91,7 @@ static void preserve(int session, int fd, unsigned long long token, const char *
 	int err = luo_session_preserve_fd(session, fd, token);
 
 	if (err)
-		fail(EXIT_FAILED, -err, "%s: cannot be preserved", name);
+		fail(EXIT_FAILED, -err, "%s: cannot be preserved", printable(name));
 	close(fd);
 }
 
@@ -137,11 +105,11 @@ static long long save_file(int session, FILE *index, const char *path,
 	long long size;
 
 	if (from < 0 || fstat(from, &st))
-		fail(EXIT_FAILED, errno, "%s", path);
+		fail(EXIT_FAILED, errno, "%s", printable(path));
 	if (!S_ISREG(st.st_mode))
-		fail(EXIT_FAILED, 0, "%s: not a regular file", path);
+		fail(EXIT_FAILED, 0, "%s: not a regular file", printable(path));
 	if (!copied)
-		fail(EXIT_FAILED, ENOMEM, "%s", path);
+		fail(EXIT_FAILED, ENOMEM, "%s", printable(path));
 
 	to = new_memfd(path);
 	size = copy(to, from, path, before);
@@ -164,10 +132,10 @@ static void check_names(int nr, char **paths)
 			char *a = strdup(paths[i]), *b = strdup(paths[j]);
 
 			if (!a || !b)
-				fail(EXIT_FAILED, ENOMEM, "%s", paths[i]);
+				fail(EXIT_FAILED, ENOMEM, "%s", printable(paths[i]));
 			if (!strcmp(basename(a), basename(b)))
 				fail(EXIT_USAGE, 0, "%s and %s have the same name",
-				     paths[i], paths[j]);
+				     printable(paths[i]), printable(paths[j]));
 			free(a);
 			free(b);
 		}
@@ -391,11 +359,11 @@ static void make_file(struct saved *saved)
 	int err = 0;
 
 	if (fd < 0)
-		fail(EXIT_FAILED, errno, "%s", saved->name);
+		fail(EXIT_FAILED, errno, "%s", printable(saved->name));
 	if (fstat(fd, &st)) {
 		err = errno;
 		unlinkat(made.dir, saved->name, 0);
-		fail(EXIT_FAILED, err, "%s", saved->name);
+		fail(EXIT_FAILED, err, "%s", printable(saved->name));
 	}
 
 	saved->dev = st.st_dev;
@@ -405,7 +373,8 @@ static void make_file(struct saved *saved)
 	if (saved->size)
 		err = posix_fallocate(fd, 0, saved->size);
 	if (err)
-		fail(EXIT_FAILED, err, "%s: no room for %llu bytes", saved->name, saved->size);
+		fail(EXIT_FAILED, err, "%s: no room for %llu bytes", printable(saved->name),
+		     saved->size);
 	close(fd);
 }
 
@@ -435,9 +404,10 @@ static int open_made(const struct saved *saved)
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st))
-		fail(EXIT_FAILED, errno, "%s", saved->name);
+		fail(EXIT_FAILED, errno, "%s", printable(saved->name));
 	if (!is_made(saved, &st))
-		fail(EXIT_FAILED, 0, "%s: somebody has replaced or linked it", saved->name);
+		fail(EXIT_FAILED, 0, "%s: somebody has replaced or linked it",
+		     printable(saved->name));
 
 	return fd;
 }
@@ -448,12 +418,13 @@ static void restore_file(int session, const struct saved *saved, unsigned long l
 	int to = open_made(saved);
 
 	if (fd < 0)
-		fail(EXIT_FAILED, -fd, "%s: cannot be retrieved", saved->name);
+		fail(EXIT_FAILED, -fd, "%s: cannot be retrieved", printable(saved->name));
 	if (lseek(fd, 0, SEEK_SET) ||
 	    (unsigned long long)copy(to, fd, saved->name, before) != saved->size)
-		fail(EXIT_FAILED, 0, "%s: is not as long as it was", saved->name);
+		fail(EXIT_FAILED, 0, "%s: is not as long as it was",
+		     printable(saved->name));
 	if (fchmod(to, saved->mode & 0777) || fsync(to) || close(to))
-		fail(EXIT_FAILED, errno, "%s", saved->name);
+		fail(EXIT_FAILED, errno, "%s", printable(saved->name));
 	close(fd);
 }
 
@@ -471,7 +442,7 @@ static int cmd_restore(int argc, char **argv)
 
 	made.dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (made.dir < 0)
-		fail(EXIT_FAILED, errno, "%s", dir);
+		fail(EXIT_FAILED, errno, "%s", printable(dir));
 
 	device = need_device();
 	session = luo_session_retrieve(device, name);
@@ -481,6 +452,9 @@ static int cmd_restore(int argc, char **argv)
 
 	atexit(remove_made);
 	hold_signals();
+	/* These are errors of the call, which are dealt with. */
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	text = read_index(session, &size);
 	bytes = make_files(text + strlen(INDEX_MAGIC), text + size);
 	progress_begin("restoring", bytes);
@@ -491,7 +465,7 @@ static int cmd_restore(int argc, char **argv)
 	progress_end();
 	end_if_interrupted();
 	if (fsync(made.dir))
-		fail(EXIT_FAILED, errno, "%s", dir);
+		fail(EXIT_FAILED, errno, "%s", printable(dir));
 	err = luo_session_finish(session);
 	if (err)
 		fail(EXIT_FAILED, -err, "session %s cannot be finished", printable(name));
@@ -505,7 +479,7 @@ static int cmd_restore(int argc, char **argv)
 	} else {
 		printf("%d %s, %llu %s, of session %s %s in %s\n", nr,
 		       plural(nr, "file", "files"), bytes, plural(bytes, "byte", "bytes"),
-		       printable(name), plural(nr, "is", "are"), dir);
+		       printable(name), plural(nr, "is", "are"), printable(dir));
 	}
 
 	return EXIT_OK;

@@ -58,9 +58,11 @@ static int cmd_kexec(int argc, char **argv)
 		fail(EXIT_FAILED, 0, "%s", problem);
 	if (!discard)
 		check_unfinished();
+	/* Until the reboot, or the end of luoctl. */
+	exclude_loaders();
 	err = load_image(&image);
 	if (err)
-		fail(EXIT_FAILED, err, "%s cannot be loaded", image.kernel);
+		fail(EXIT_FAILED, err, "%s cannot be loaded", printable(image.kernel));
 	if (discard)
 		discard_sessions();
 	/* The one JSON object is that of an error, if the reboot fails. */

@@ -94,7 +94,9 @@ static void read_iomem(void)
 	while (fgets(line, sizeof(line), file)) {
 		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " : %127[^\n]", &start, &last, name) != 3)
 			continue;
-		if (!strcmp(name, "System RAM"))
+		/* "System RAM (kmem)" is memory of a device, as of CXL, that the kernel uses. */
+		if (!strcmp(name, "System RAM") ||
+		    !strncmp(name, "System RAM (", strlen("System RAM (")))
 			add_range(RAM, start, last);
 		else if (!strncmp(name, "Kernel ", strlen("Kernel ")))
 			add_range(KERNEL, start, last);

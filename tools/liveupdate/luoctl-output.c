@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What luoctl prints: JSON, names from anywhere, sizes, and progress.
+ * Print JSON, names from anywhere, sizes, and progress.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -246,12 +246,12 @@ void json_print(void)
 		fail(EXIT_FAILED, errno, "output");
 	}
 	json_file = NULL;
-	puts(json_text);
-	fflush(stdout);
+	if (puts(json_text) == EOF || fflush(stdout))
+		fail(EXIT_FAILED, errno, "output");
 	json_discard();
 }
 
-/* What takes long, since when, and when it was shown last. */
+/* A task that takes long, when it began, and when its progress was shown last. */
 static struct {
 	const char *what;
 	unsigned long long total;

@@ -72,10 +72,10 @@ static void json_session(const struct listed *session, bool with_files)
 	json_name("name", session->name);
 	json_number("files", session->nr_files);
 	json_number("bytes", session->bytes);
-	if (*session->state) {
+	if (session->incoming)
 		json_number("retrieved", session->nr_retrieved);
+	if (*session->state)
 		json_string("state", session->state);
-	}
 	if (with_files) {
 		json_open("list", '[');
 		for (i = 0; i < session->nr_listed; i++)
@@ -108,7 +108,7 @@ static void json_side(const struct side *side)
 	if (side->incoming) {
 		json_number("preserved_bytes", side->preserved);
 		json_number("unclaimed_bytes", side->bytes);
-	} else {
+	} else if (side->bytes >= 0) {
 		json_number("preserved_bytes", side->bytes);
 	}
 	if (side->listed)
@@ -120,16 +120,20 @@ static void print_files_and_bytes(const struct listed *session)
 {
 	printf("%lu %s, %s", session->nr_files, plural(session->nr_files, "file", "files"),
 	       human(session->bytes));
+	if (session->incoming)
+		printf(", %lu retrieved", session->nr_retrieved);
 	if (*session->state)
-		printf(", %lu retrieved, %s", session->nr_retrieved, session->state);
+		printf(", %s", session->state);
 }
 
 static void print_side(const struct side *side)
 {
 	size_t i;
 
-	printf("%s: %s%s, ", side->title, human(side->bytes),
-	       side->incoming ? " unclaimed" : "");
+	printf("%s: ", side->title);
+	/* Only root can see how much is preserved. */
+	if (side->bytes >= 0)
+		printf("%s%s, ", human(side->bytes), side->incoming ? " unclaimed" : "");
 	if (side->nr_sessions)
 		printf("%lld %s\n", side->nr_sessions,
 		       plural(side->nr_sessions, "session", "sessions"));

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What luoctl reads from sysfs. Documentation/ABI/testing/sysfs-kernel-liveupdate and
+ * Read numbers and lists from sysfs. Documentation/ABI/testing/sysfs-kernel-liveupdate and
  * sysfs-kernel-kho describe the files.
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "luoctl.h"
 
@@ -97,6 +99,7 @@ static bool add_session(struct session_list *list, const char *line)
 	struct listed *session = append(&list->sessions, &list->nr, sizeof(*session));
 
 	session->name = rest_of(line, "name");
+	session->incoming = list->incoming;
 	session->nr_files = number_of(line, "files");
 	session->nr_retrieved = number_of(line, "retrieved");
 	copy_word(session->state, sizeof(session->state), line, "state");
@@ -121,7 +124,7 @@ static bool add_file(struct session_list *list, const char *line)
 	file->size = *size == '-' ? -1 : strtoll(size, NULL, 10);
 	copy_word(file->state, sizeof(file->state), line, "state");
 	if (file->size > 0)
-		session->bytes += file->size;
+		session->bytes = add_bytes(session->bytes, file->size);
 
 	/* There are few kinds, and may be a million files. */
 	if (strcmp(kind, last_kind))
@@ -130,15 +133,33 @@ static bool add_file(struct session_list *list, const char *line)
 	return true;
 }
 
-bool read_sessions(bool incoming, struct session_list *list)
+/* The files of a session that come last in the list are not known. */
+static bool note_rest(struct session_list *list, const char *line)
 {
-	const char *path = incoming ? LUO_DIR "incoming/sessions" : LUO_DIR "outgoing/sessions";
+	struct listed *session;
+
+	if (!list->nr)
+		return false;
+
+	session = &list->sessions[list->nr - 1];
+	copy_word(session->state, sizeof(session->state), line, "state");
+	return true;
+}
+
+unsigned long long add_bytes(unsigned long long a, unsigned long long b)
+{
+	return a > LLONG_MAX - b ? LLONG_MAX : a + b;
+}
+
+static bool read_once(struct session_list *list)
+{
+	const char *path = list->incoming ? LUO_DIR "incoming/sessions" :
+					    LUO_DIR "outgoing/sessions";
 	FILE *file = fopen(path, "re");
 	char *line = NULL;
 	size_t size = 0;
 	bool ok = true;
 
-	memset(list, 0, sizeof(*list));
 	if (!file)
 		return false;
 
@@ -148,6 +169,8 @@ bool read_sessions(bool incoming, struct session_list *list)
 			ok = add_session(list, line);
 		else if (!strncmp(line, "file ", strlen("file ")))
 			ok = add_file(list, line);
+		else if (!strncmp(line, "rest ", strlen("rest ")))
+			ok = note_rest(list, line);
 	}
 	if (!ok)
 		fail(EXIT_FAILED, 0, "%s: the line \"%s\" is not understood", path, line);
@@ -156,6 +179,55 @@ bool read_sessions(bool incoming, struct session_list *list)
 	free(line);
 	fclose(file);
 	return true;
+}
+
+static bool has_busy(const struct session_list *list)
+{
+	size_t i;
+
+	for (i = 0; i < list->nr; i++) {
+		if (!strcmp(list->sessions[i].state, "busy"))
+			return true;
+	}
+
+	return false;
+}
+
+static void forget_sessions(struct session_list *list)
+{
+	size_t i;
+
+	for (i = 0; i < list->nr; i++) {
+		free(list->sessions[i].name);
+		free(list->sessions[i].files);
+	}
+	free(list->sessions);
+	list->sessions = NULL;
+	list->nr = 0;
+}
+
+/* The kernel does not list the files of a session that changes: most often not for long. */
+#define MAX_READS	5
+#define PAUSE_US	20000
+
+bool read_sessions(bool incoming, struct session_list *list)
+{
+	unsigned int tries;
+
+	*list = (struct session_list){ .incoming = incoming };
+	for (tries = 1; read_once(list); tries++) {
+		if (tries == MAX_READS || !has_busy(list))
+			return true;
+		forget_sessions(list);
+		usleep(PAUSE_US);
+	}
+
+	return false;
+}
+
+bool is_in_use(const struct listed *session)
+{
+	return !strcmp(session->state, "claimed") || !strcmp(session->state, "busy");
 }
 
 bool is_unfinished(const struct listed *session)

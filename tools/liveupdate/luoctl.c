@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,6 +90,14 @@ void fail_usage(void)
 	     verb->usage);
 }
 
+static _Noreturn void fail_without_verb(void)
+{
+	if (json)
+		fail(EXIT_USAGE, 0, "usage: luoctl [--json] COMMAND ...; see luoctl --help");
+	print_help(stderr);
+	exit(EXIT_USAGE);
+}
+
 #define MAX_OPTIONS	16
 
 /* Every verb has these. */
@@ -166,6 +175,47 @@ void need_live_update(void)
 		close(need_device());
 }
 
+/* Signals that end luoctl only where it says so. Ignored ones, as by nohup(1), do not. */
+static const int held_signals[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM };
+static sigset_t held, before;
+
+void hold_signals(void)
+{
+	struct sigaction action;
+	unsigned int i;
+
+	sigemptyset(&held);
+	for (i = 0; i < sizeof(held_signals) / sizeof(*held_signals); i++) {
+		if (!sigaction(held_signals[i], NULL, &action) &&
+		    action.sa_handler != SIG_IGN)
+			sigaddset(&held, held_signals[i]);
+	}
+	sigprocmask(SIG_BLOCK, &held, &before);
+}
+
+void release_signals(void)
+{
+	sigprocmask(SIG_SETMASK, &before, NULL);
+}
+
+bool is_interrupted(void)
+{
+	sigset_t pending;
+	unsigned int i;
+
+	if (sigpending(&pending))
+		return false;
+
+	/* The caller may have others blocked. */
+	for (i = 0; i < sizeof(held_signals) / sizeof(*held_signals); i++) {
+		if (sigismember(&held, held_signals[i]) == 1 &&
+		    sigismember(&pending, held_signals[i]) == 1)
+			return true;
+	}
+
+	return false;
+}
+
 /* A file that is opened later must not become standard input or output. */
 static void have_standard_files(void)
 {
@@ -202,8 +252,8 @@ int main(int argc, char **argv)
 			printf("luoctl %s\n", LUOCTL_VERSION);
 			return EXIT_OK;
 		default:
-			print_help(stderr);
-			return EXIT_USAGE;
+			find_json(argv + optind);
+			fail_without_verb();
 		}
 	}
 
@@ -223,6 +273,5 @@ int main(int argc, char **argv)
 	if (argc)
 		fail(EXIT_USAGE, 0, "there is no command %s; see luoctl --help",
 		     printable(argv[0]));
-	print_help(stderr);
-	return EXIT_USAGE;
+	fail_without_verb();
 }

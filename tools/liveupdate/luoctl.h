@@ -67,6 +67,15 @@ int need_device(void);
 /* Exit if there is no live update. The device may be in use. */
 void need_live_update(void);
 
+/* Have SIGHUP, SIGINT, SIGQUIT and SIGTERM wait, unless they are ignored. */
+void hold_signals(void);
+
+/* Undo hold_signals(): a signal that has come meanwhile ends luoctl now. */
+void release_signals(void);
+
+/* Whether one of the signals that wait has come. */
+bool is_interrupted(void);
+
 /* luoctl-output.c */
 
 /* A word for a number: @one for 1, else @many. */
@@ -123,9 +132,11 @@ struct listed_file {
 /* A session. */
 struct listed {
 	char *name;
+	bool incoming;
 	unsigned long nr_files;
 	unsigned long nr_retrieved;
-	char state[16];		/* empty for a session that is for the next kernel */
+	char state[16];		/* "busy" while it changes: then files may be missing. Else
+				 * empty for a session that is for the next kernel */
 	unsigned long long bytes;	/* of the files whose size is known */
 	struct listed_file *files;
 	size_t nr_listed;
@@ -134,6 +145,7 @@ struct listed {
 struct session_list {
 	struct listed *sessions;
 	size_t nr;
+	bool incoming;
 };
 
 /*
@@ -141,6 +153,12 @@ struct session_list {
  * list them for us; exits if the list cannot be understood.
  */
 bool read_sessions(bool incoming, struct session_list *list);
+
+/* Add sizes. A sum that is too large for JSON and strtoll() becomes LLONG_MAX. */
+unsigned long long add_bytes(unsigned long long a, unsigned long long b);
+
+/* Whether a process has a session of the previous kernel. */
+bool is_in_use(const struct listed *session);
 
 /* Whether a kexec would lose a session of the previous kernel. */
 bool is_unfinished(const struct listed *session);
@@ -176,6 +194,12 @@ void image_option(struct image *image, int option);
 
 /* Name what is wrong with the command line of the next kernel. NULL if nothing is. */
 const char *check_cmdline(const struct image *image);
+
+/*
+ * Wait until no other luoctl loads or unloads a kernel, and keep others from it as long
+ * as the descriptor that is returned is open. It is -1 if the kernel has no file for this.
+ */
+int exclude_loaders(void);
 
 /* Load it. Returns 0 or an errno. */
 int load_image(const struct image *image);

@@ -87,6 +87,10 @@ stage1()
 	is_json "list" "{f['kind'] for f in ${status}[0]['list']} == {'memfd-v2'}" list --json files
 	is_json "an error" "'none' in j['error']" list none --json
 	is_json "wrong usage" "'usage' in j['error']" list a b --json
+	is_json "no command" "'usage' in j['error']" --json
+	is_json "a wrong option" "'usage' in j['error']" --json --bogus status
+	check "JSON that cannot be written is an error" \
+		eval "! luoctl --json status > /dev/full 2> /dev/null"
 	check_kernel
 	mount -t debugfs debugfs /sys/kernel/debug
 	maps
@@ -420,21 +424,50 @@ check_kernel()
 	says "ok: 7 sessions with 26 files, .* MiB, would be handed over"
 	says "warning: whether the next kernel is built with live update is not known: .*"
 	check "nothing is loaded" grep -qx 0 /sys/kernel/kexec_loaded
+	check_excludes
 	exits 1 "check a kernel that is none" luoctl check /init --reuse-cmdline
 	says "problem: /init is not a bzImage"
 	exits 1 "check a wrong command line" luoctl check /boot/bzImage --command-line "a"
 	says "problem: the next kernel would hand nothing on: .*"
-	mkdir config
-	cp /boot/bzImage config/vmlinuz-1
-	echo CONFIG_KEXEC_HANDOVER=y > config/config-1
-	exits 1 "check a kernel without" luoctl check config/vmlinuz-1 --reuse-cmdline
-	says "problem: the next kernel is built without CONFIG_LIVEUPDATE, says config/config-1"
-	echo CONFIG_LIVEUPDATE=y >> config/config-1
+	mkdir vmlinuz-dir
+	cp /boot/bzImage vmlinuz-dir/vmlinuz-1
+	echo CONFIG_KEXEC_HANDOVER=y > vmlinuz-dir/config-1
+	exits 1 "check a kernel without" luoctl check vmlinuz-dir/vmlinuz-1 --reuse-cmdline
+	says "problem: the next kernel is built without CONFIG_LIVEUPDATE, says vmlinuz-dir/config-1"
+	echo CONFIG_LIVEUPDATE=y >> vmlinuz-dir/config-1
 	is_json "check" "j['ready'] and not j['problems'] and len(j['fine']) == 6" \
-		check config/vmlinuz-1 --reuse-cmdline --json
+		check vmlinuz-dir/vmlinuz-1 --reuse-cmdline --json
 	is_json "check" "not j['ready'] and len(j['problems']) == 1" \
 		check /boot/none --reuse-cmdline --json
-	rm -r config
+	rm -r vmlinuz-dir
+}
+
+# check_excludes: nothing of luoctl check stays, and nothing of luoctl kexec goes, if both
+# run at the same time or check is to end
+check_excludes()
+{
+	local pid lost=0 i
+	for i in 1 2; do
+		luoctl check /boot/bzImage --reuse-cmdline > /dev/null 2>&1 &
+		pid=$!
+		luoctl kexec /boot/bzImage --reuse-cmdline --load-only > /dev/null 2>&1
+		wait $pid
+		[ "$(cat /sys/kernel/kexec_loaded)" = 1 ] || lost=$((lost + 1))
+		kexec -u
+	done
+	check_eq "what luoctl kexec loads stays loaded" 0 $lost
+
+	lost=0
+	for i in 1 3 5 7 9; do
+		luoctl check /boot/bzImage --reuse-cmdline > /dev/null 2>&1 &
+		pid=$!
+		sleep 0.$i
+		kill -TERM $pid 2> /dev/null
+		wait $pid
+		[ "$(cat /sys/kernel/kexec_loaded)" = 0 ] || lost=$((lost + 1))
+		kexec -u
+	done
+	check_eq "what luoctl check loads does not" 0 $lost
 }
 
 # maps: the picture, and the ranges
