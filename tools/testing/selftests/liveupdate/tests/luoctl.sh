@@ -293,7 +293,8 @@ is_json()
 	local what=$1 expression=$2
 	shift 2
 	luoctl "$@" > /tmp/json 2> /tmp/err
-	{ printf "%s\n" "$what: $(printf "%s" "$expression" | tr -s "\n\t" "  ")"; cat /tmp/json; } |
+	expression=$(printf "%s" "$expression" | tr -s "\n\t" "  ")
+	{ printf "%s\n" "$what: $expression"; cat /tmp/json; } |
 		base64 -w 600 | say_lines "json"
 	say "json ."
 }
@@ -476,8 +477,8 @@ maps()
 	exits 0 "map" luoctl map
 	says " *[0-9]* MiB |[.sKu# ]*#[.sKu# ]*|"
 	says " *[0-9]* MiB |[.sKu# ]*s[.sKu# ]*|"
-	is_json "map" "sum(r['bytes'] for r in j['scratch']) == $(cat /sys/kernel/kho/scratch_bytes)" \
-		map --json
+	is_json "map" "sum(r['bytes'] for r in j['scratch']) ==
+		$(cat /sys/kernel/kho/scratch_bytes)" map --json
 	is_json "map" "sum(r['bytes'] for r in j['preserved']) ==
 		$(cat /sys/kernel/kho/outgoing/preserved_bytes)" map --json
 	check_eq "preserved bytes are those of debugfs" \
