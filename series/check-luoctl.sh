@@ -159,6 +159,38 @@ json() {
 	prints_json 2 map $'\377"\\\n' x --json
 }
 
+# A task of a second and a half, and one that is shorter.
+slow_program='#include <stdlib.h>
+#include <unistd.h>
+#include "luoctl.h"
+void fail(int status, int err, const char *format, ...)
+{
+	exit(status);
+}
+int main(void)
+{
+	int i;
+
+	progress_begin("quick", 0);
+	progress(1);
+	progress_end();
+	progress_begin("slow", 100 << 20);
+	for (i = 0; i < 15; i++, usleep(100000))
+		progress((unsigned long long)i << 20);
+	progress_end();
+}'
+
+# It is shown on a terminal only, if it takes more than a second, and is gone then.
+shows_progress() {
+	gcc -Wall -Werror -I "$tool" -o "$out/slow" -x c - -x none "$out/build/luoctl-output.o" \
+		<<< "$slow_program" || echo "it does not compile"
+	[ -z "$("$out/slow" 2>&1)" ] || echo "it is shown without a terminal"
+	python3 -c 'import pty, sys; pty.spawn(sys.argv[1:])' "$out/slow" < /dev/null > "$out/shown"
+	grep -q "slow: 1[0-4] MiB of 100 MiB, 1[0-4]%, .*iB/s" "$out/shown" || cat -v "$out/shown"
+	! grep -q quick "$out/shown" || echo "it is shown at once"
+	[[ $(cat -v "$out/shown") == *'^M^[[K' ]] || echo "it is not removed"
+}
+
 # completes LINE EXPECTED: what bash offers at the end of the line, in which luoctl is the
 # one that was built. Its list of sessions, which needs a kernel, is made up.
 completes() {
@@ -221,6 +253,7 @@ check "the library exports what the header declares" < <(symbols 2>&1)
 check "the pages have no errors, and miss no function" < <(pages 2>&1)
 check "the page of luoctl misses no command" < <(described 2>&1)
 check "bash completes commands, options and sessions" < <(completion 2>&1)
+check "progress is shown when something takes long" < <(shows_progress 2>&1)
 check "all has the same version" < <(version 2>&1)
 check "errors are JSON, too" < <(json 2>&1)
 

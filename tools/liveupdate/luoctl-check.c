@@ -188,6 +188,36 @@ static void check_incoming(void)
 		add(FINE, "no session of the previous kernel would be lost");
 }
 
+/* Mark a session that a process keeps to the end. */
+static void mark_survivor(void *data, const char *name)
+{
+	struct session_list *list = data;
+	size_t i;
+
+	for (i = 0; i < list->nr; i++) {
+		if (!strcmp(list->sessions[i].name, name))
+			list->sessions[i].survives = true;
+	}
+}
+
+static void check_survivors(struct session_list *list)
+{
+	size_t i;
+
+	/* Only a service manager ends processes before the reboot. */
+	if (access("/run/systemd/system", F_OK))
+		return;
+
+	visit_survivors(list, mark_survivor);
+	for (i = 0; i < list->nr; i++) {
+		if (!list->sessions[i].survives)
+			add(WARNING,
+			    "session %s is kept by %s: systemctl kexec would end that, and lose the session",
+			    printable(list->sessions[i].name),
+			    holders(list->sessions[i].name, false));
+	}
+}
+
 static void check_outgoing(void)
 {
 	struct session_list list;
@@ -216,6 +246,7 @@ static void check_outgoing(void)
 	add(FINE, "%zu %s with %lu %s, %s, would be handed over", list.nr,
 	    plural(list.nr, "session", "sessions"), nr_files,
 	    plural(nr_files, "file", "files"), human(bytes));
+	check_survivors(&list);
 }
 
 static void check_unclaimed(void)

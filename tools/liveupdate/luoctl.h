@@ -140,6 +140,7 @@ struct listed {
 	unsigned long long bytes;	/* of the files whose size is known */
 	struct listed_file *files;
 	size_t nr_listed;
+	bool survives;		/* a shutdown by systemd; set by luoctl check */
 };
 
 struct session_list {
@@ -167,6 +168,9 @@ bool is_unfinished(const struct listed *session);
 
 /* Name the processes that have a session open, or the device if @name is NULL. */
 const char *holders(const char *name, bool incoming);
+
+/* Call @found for each session for the next kernel of a process that systemd does not end. */
+void visit_survivors(void *data, void (*found)(void *data, const char *name));
 
 /* luoctl-drop.c */
 
