@@ -54,11 +54,12 @@ static inline void preserve(int session, int fd, __u64 token)
 static inline void keep_running(void)
 {
 	fflush(stdout);
+	/* The next program opens it as soon as this one has exited. */
+	close(device);
 	if (fork())
 		_exit(failed);
 
 	setsid();
-	close(device);
 	close(0);
 	close(1);
 	close(2);
