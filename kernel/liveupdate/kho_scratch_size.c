@@ -21,8 +21,8 @@
  * KASLR to have a choice in any case.
  *
  * After the image has been unpacked, low + global - next is left for page tables of the direct
- * map and for what the check of the handover needs. On a machine with more than about 500 GiB
- * that is too little, and the low area grows by what is missing; see size_of_tables().
+ * map and for what the check of the handover needs. On a machine with more than about 300 GiB
+ * that may be too little, and the low area grows by what is missing; see size_of_tables().
  *
  * Both areas together never take more than a quarter of the memory that is free.
  */
@@ -49,7 +49,7 @@
 /* Where the area that the next kernel needs for 32-bit addresses must end. */
 #define SCRATCH_LOW_END		SZ_4G
 
-#define SLACK_LOW		SZ_8M
+#define SLACK_LOW		SZ_4M
 #define SLACK_GLOBAL		SZ_2M
 
 /**
@@ -249,8 +249,12 @@ void kho_scratch_check_successor(const char *release)
 	if (size >= used)
 		return;
 
-	pr_warn("scratch has %llu MiB, and the boot of this kernel used %llu MiB%s: %.64s may not start; see kho_scratch=\n",
-		(u64)size >> 20, (u64)used >> 20, ours ? " of it" : "", release);
+	if (ours)
+		pr_warn("scratch has %llu MiB, and the boot of this kernel used %llu MiB of it: %.64s may not start; see kho_scratch=\n",
+			(u64)size >> 20, (u64)used >> 20, release);
+	else
+		pr_warn("scratch has %llu MiB, and the boot of this kernel used %llu MiB: %.64s may not start; see kho_scratch=\n",
+			(u64)size >> 20, (u64)used >> 20, release);
 }
 
 /*

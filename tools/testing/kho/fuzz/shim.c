@@ -203,3 +203,17 @@ unsigned long get_zeroed_page(gfp_t gfp)
 void free_page(unsigned long addr)
 {
 }
+
+/* Of kho_scratch_size.c: a kernel that takes over a handover has its scratch areas. */
+int kho_scratch_reserve(void)
+{
+	return -ENOMEM;
+}
+
+void kho_scratch_note_early_use(void)
+{
+}
+
+void kho_scratch_note_use(void)
+{
+}

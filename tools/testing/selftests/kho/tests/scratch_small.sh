@@ -31,8 +31,8 @@ stage2()
 	kernel=$(od -An -tu4 -j608 -N4 /boot/bzImage)
 	initrd=$(wc -c < /sys/firmware/initrd)
 	total=$(awk '{ n += $2 } END { print n }' $KHO/scratch)
-	# Two images that are a quarter larger, 10 MiB, and two pageblocks.
-	limit=$(((kernel + initrd) / 1024 * 5 / 2 + (14 << 10)))
+	# Two images that are a quarter larger, 6 MiB, and two pageblocks.
+	limit=$(((kernel + initrd) / 1024 * 5 / 2 + (10 << 10)))
 	say "note scratch has $total KiB, for an image of $(((kernel + initrd) >> 10)) KiB"
 	check "scratch is as large as two images, and not much more" \
 		between "$total" $(((kernel + initrd) / 1024 * 2)) $limit
