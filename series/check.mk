@@ -48,7 +48,7 @@ $(3:%=scenario/$(1)/$(2)/%): $(4) accel | kernel/$(1)
 endef
 
 # First those that take long.
-slow := chain luoctl memfd_chain memfd large_late memfd_dense faults memfd_faults efi \
+slow := chain sender_damage luoctl memfd_chain memfd large_late memfd_dense faults memfd_faults efi \
 	reserve_mem_large fragmentation storm ioctl_storm
 slow_first = $(filter $(slow),$(1)) $(filter-out $(slow),$(1))
 
@@ -69,6 +69,8 @@ endif
 ifneq ($(TIER),all)
 scenario/x86_64-debug/liveupdate/damage_lists: export KHO_KINDS := \
 	none luo-version flbs-count sessions-loop session-twin files-count
+scenario/x86_64-debug/liveupdate/sender_damage: export KHO_KINDS := \
+	no-end root-past-ram size-too-large table-past-ram cycles-only key-max key-on-leaf
 else
 $(filter %/ioctl_storm,$(scenarios)): export KHO_STORM := 60
 endif

@@ -31,8 +31,12 @@ struct kho_radix_node;
 /**
  * struct kho_radix_tree - handle of a persistent set of unsigned long keys
  * @root: the root table
- * @alloc_node: allocates a zeroed page for a node, or returns NULL; when it is
- *		NULL itself, a page from the page allocator will do
+ * @alloc_node: allocates a zeroed page for the node at @level that covers the keys from
+ *		@first_key on, or returns NULL; if it is NULL itself, nodes come from the
+ *		page allocator
+ * @node_valid: whether that node can be at @phys. Called each time before an entry is
+ *		followed; an entry that it rejects is not. If it is NULL, all entries are
+ *		followed
  * @generation: changes when nodes are taken out of the tree, and is odd meanwhile; see
  *		kho_radix_prune_tree()
  *
@@ -44,7 +48,8 @@ struct kho_radix_node;
  */
 struct kho_radix_tree {
 	struct kho_radix_node *root;
-	void *(*alloc_node)(void);
+	void *(*alloc_node)(unsigned long first_key, unsigned int level);
+	bool (*node_valid)(u64 phys, unsigned long first_key, unsigned int level);
 	unsigned int generation;
 };
 

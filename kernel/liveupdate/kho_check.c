@@ -21,58 +21,6 @@ static struct kho_range_iter range_iter __initdata;
 /* Regions that end before the block that is being checked. */
 static unsigned long nr_memory_behind __initdata, nr_reserved_behind __initdata;
 
-/* Whether all of it is there, and libfdt can walk over it without an error. */
-static int __init check_structure(const void *fdt)
-{
-	int offset = 0, depth = 0, next, len;
-	const char *name;
-
-	if (!IS_ALIGNED(fdt_off_mem_rsvmap(fdt), sizeof(u64)) ||
-	    !IS_ALIGNED(fdt_off_dt_struct(fdt), sizeof(u32)))
-		return -FDT_ERR_ALIGNMENT;
-
-	for (;; offset = next) {
-		u32 tag = fdt_next_tag(fdt, offset, &next);
-
-		if (next < 0)
-			return next;
-
-		switch (tag) {
-		case FDT_BEGIN_NODE:
-			/* There is one root. */
-			if ((!depth && offset) || !fdt_get_name(fdt, offset, &len))
-				return -FDT_ERR_BADSTRUCTURE;
-			depth++;
-			break;
-		case FDT_END_NODE:
-			if (!depth--)
-				return -FDT_ERR_BADSTRUCTURE;
-			break;
-		case FDT_PROP:
-			if (!depth || !fdt_getprop_by_offset(fdt, offset, &name, &len))
-				return -FDT_ERR_BADSTRUCTURE;
-			break;
-		case FDT_NOP:
-			break;
-		case FDT_END:
-			return depth || !offset ? -FDT_ERR_BADSTRUCTURE : 0;
-		default:
-			return -FDT_ERR_BADSTRUCTURE;
-		}
-	}
-}
-
-static bool __init is_compatible(const void *fdt)
-{
-	const char *list;
-	int len;
-
-	/* libfdt does not mind a string without an end. */
-	list = fdt_getprop(fdt, 0, "compatible", &len);
-	return list && len > 0 && !list[len - 1] &&
-	       !fdt_node_check_compatible(fdt, 0, KHO_FDT_COMPATIBLE);
-}
-
 static int __init check_subtree(const void *fdt, int node)
 {
 	u64 phys, size;
@@ -112,13 +60,13 @@ int __init kho_check_fdt(const void *fdt, u64 size, u64 *root)
 		return -EINVAL;
 	}
 
-	err = check_structure(fdt);
+	err = kho_fdt_check_structure(fdt);
 	if (err) {
 		pr_err("handover refused: root FDT: %s\n", fdt_strerror(err));
 		return -EINVAL;
 	}
 
-	if (!is_compatible(fdt)) {
+	if (!kho_fdt_is_compatible(fdt)) {
 		pr_err("handover refused: root FDT is not compatible with %s\n",
 		       KHO_FDT_COMPATIBLE);
 		return -EINVAL;

@@ -100,15 +100,28 @@ static const struct kho_radix_walk_cb checksum_cb = {
 /**
  * kho_checksum_seal - put the checksum into the outgoing FDT
  *
- * Context: Nobody changes the FDT or the tree any more.
+ * If the FDT or the tree has been damaged since it was checked, this makes sure that no
+ * kernel takes the handover.
+ *
+ * Context: Nothing changes the FDT or the tree any more.
  */
 void kho_checksum_seal(void)
 {
-	u32 crc = kho_checksum_begin(kho_out.fdt);
 	u64 value;
+	u32 crc;
 
-	kho_radix_walk_tree(&kho_out.tree, &checksum_cb, &crc);
+	if (kho_check_out_fdt())
+		goto err_damaged;
+
+	crc = kho_checksum_begin(kho_out.fdt);
+	if (kho_radix_walk_tree(&kho_out.tree, &checksum_cb, &crc))
+		goto err_damaged;
+
 	value = kho_checksum_end(crc);
 	fdt_setprop_inplace(kho_out.fdt, 0, KHO_FDT_CHECKSUM_PROP, &value,
 			    sizeof(value));
+	return;
+
+err_damaged:
+	memset(kho_out.fdt, 0, sizeof(struct fdt_header));
 }

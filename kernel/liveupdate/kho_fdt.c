@@ -40,6 +40,70 @@ bool kho_fdt_read_u64(const void *fdt, int node, const char *name, u64 *value)
 }
 
 /**
+ * kho_fdt_check_structure - check that libfdt can walk over an FDT without an error
+ * @fdt: the FDT, whose header fdt_check_header() has accepted, and which lies in memory
+ *	 as a whole
+ *
+ * Return: 0, or -FDT_ERR_*.
+ */
+int kho_fdt_check_structure(const void *fdt)
+{
+	int offset = 0, depth = 0, next, len;
+	const char *name;
+
+	if (!IS_ALIGNED(fdt_off_mem_rsvmap(fdt), sizeof(u64)) ||
+	    !IS_ALIGNED(fdt_off_dt_struct(fdt), sizeof(u32)))
+		return -FDT_ERR_ALIGNMENT;
+
+	for (;; offset = next) {
+		u32 tag = fdt_next_tag(fdt, offset, &next);
+
+		if (next < 0)
+			return next;
+
+		switch (tag) {
+		case FDT_BEGIN_NODE:
+			/* There is one root. */
+			if ((!depth && offset) || !fdt_get_name(fdt, offset, &len))
+				return -FDT_ERR_BADSTRUCTURE;
+			depth++;
+			break;
+		case FDT_END_NODE:
+			if (!depth--)
+				return -FDT_ERR_BADSTRUCTURE;
+			break;
+		case FDT_PROP:
+			if (!depth || !fdt_getprop_by_offset(fdt, offset, &name, &len))
+				return -FDT_ERR_BADSTRUCTURE;
+			break;
+		case FDT_NOP:
+			break;
+		case FDT_END:
+			return depth || !offset ? -FDT_ERR_BADSTRUCTURE : 0;
+		default:
+			return -FDT_ERR_BADSTRUCTURE;
+		}
+	}
+}
+
+/**
+ * kho_fdt_is_compatible - check that an FDT is a root FDT of this version of the ABI
+ * @fdt: the FDT, whose structure is valid
+ *
+ * Return: true if it is.
+ */
+bool kho_fdt_is_compatible(const void *fdt)
+{
+	const char *list;
+	int len;
+
+	/* libfdt accepts a string that is not NUL-terminated. */
+	list = fdt_getprop(fdt, 0, "compatible", &len);
+	return list && len > 0 && !list[len - 1] &&
+	       !fdt_node_check_compatible(fdt, 0, KHO_FDT_COMPATIBLE);
+}
+
+/**
  * kho_fdt_find_subnode - find a child of the root by its exact name
  * @fdt: the FDT
  * @name: the name
@@ -110,6 +174,9 @@ static int add_to_fdt(const char *name, u64 phys, u64 size)
 
 	guard(mutex)(&kho_out.lock);
 
+	if (kho_check_out_fdt())
+		return -EUCLEAN;
+
 	node = fdt_add_subnode(kho_out.fdt, 0, name);
 	if (node < 0)
 		return kho_fdt_errno(node);
@@ -137,10 +204,14 @@ static int add_to_fdt(const char *name, u64 phys, u64 size)
  * Context: Process context, after fs_initcall; may sleep. Once a kexec has shut
  *	    down all devices this never returns: the next kernel relies on the
  *	    root FDT then.
- * Return: 0; -EOPNOTSUPP when KHO is off; -EINVAL when @name or @size is
- * empty, @name has other characters, or @blob is not in the direct
- * map; -EEXIST when @name is taken; -ENOSPC when the root FDT is full. On
- * failure nothing has changed.
+ * Return: On failure nothing has changed.
+ * * 0 - the blob is registered
+ * * %-EEXIST - @name is taken
+ * * %-EINVAL - @name or @size is empty, @name has other characters, or @blob is not in
+ *   the direct map
+ * * %-ENOSPC - the root FDT is full
+ * * %-EOPNOTSUPP - KHO is off
+ * * %-EUCLEAN - the tree or the root FDT is damaged, so nothing can be handed over
  */
 int kho_add_subtree(const char *name, void *blob, size_t size)
 {
@@ -161,13 +232,16 @@ int kho_add_subtree(const char *name, void *blob, size_t size)
 }
 EXPORT_SYMBOL_GPL(kho_add_subtree);
 
-/* False when there is no subtree with this blob. */
+/* Returns false if there is no subtree with this blob. A damaged FDT stays as it is. */
 static bool remove_from_fdt(u64 phys)
 {
 	u64 data;
 	int node;
 
 	guard(mutex)(&kho_out.lock);
+
+	if (kho_check_out_fdt())
+		return true;
 
 	fdt_for_each_subnode(node, kho_out.fdt, 0) {
 		if (!kho_fdt_read_u64(kho_out.fdt, node,
@@ -193,7 +267,7 @@ static bool remove_from_fdt(u64 phys)
  */
 void kho_remove_subtree(void *blob)
 {
-	if (kho_out_not_ready())
+	if (kho_out_not_ready() == -EOPNOTSUPP)
 		return;
 
 	WARN_ONCE(!remove_from_fdt(virt_to_phys(blob)),

@@ -45,7 +45,9 @@
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
 #include <linux/page-isolation.h>
+#include <linux/range.h>
 #include <linux/sched.h>
+#include <linux/slab.h>
 #include <linux/string.h>
 
 #include "../kexec_internal.h"
@@ -318,7 +320,54 @@ int kho_image_verify(struct kimage *image)
 }
 
 /**
- * kho_image_release - free the destinations of an image
+ * kho_image_add_ram - note memory that the next kernel knows to be RAM
+ * @image: an image that is being loaded
+ * @start: physical address of the first byte
+ * @end: physical address after the last byte
+ *
+ * For the architecture, which calls this for each range of RAM in the map that it passes
+ * to the next kernel, in ascending order. See kho_check_out(). Does nothing for an image
+ * that carries no handover.
+ *
+ * Context: kexec_file_load(). May sleep.
+ * Return:
+ * * 0 - the range is noted until kho_image_release()
+ * * %-ENOMEM - there is no memory
+ * * %-EPROTO - the range overlaps the last one, or lies below it
+ */
+int kho_image_add_ram(struct kimage *image, phys_addr_t start, phys_addr_t end)
+{
+	unsigned int nr = image->kho.nr_ram;
+	struct range *ram;
+
+	start = PAGE_ALIGN(start);
+	end = PAGE_ALIGN_DOWN(end);
+	if (start >= end || !image->kho.fdt_phys)
+		return 0;
+
+	if (nr && start < image->kho.ram[nr - 1].end) {
+		pr_err("kexec refused: the memory map is not in ascending order at %pa\n",
+		       &start);
+		return -EPROTO;
+	}
+
+	if (nr && start == image->kho.ram[nr - 1].end) {
+		image->kho.ram[nr - 1].end = end;
+		return 0;
+	}
+
+	ram = krealloc_array(image->kho.ram, nr + 1, sizeof(*ram), GFP_KERNEL);
+	if (!ram)
+		return -ENOMEM;
+
+	ram[nr] = (struct range){ start, end };
+	image->kho.ram = ram;
+	image->kho.nr_ram++;
+	return 0;
+}
+
+/**
+ * kho_image_release - free what an image has beside its segments
  * @image: an image that is never going to be started
  *
  * Context: May sleep.
@@ -326,4 +375,7 @@ int kho_image_verify(struct kimage *image)
 void kho_image_release(struct kimage *image)
 {
 	release_segments(image, 0);
+	kfree(image->kho.ram);
+	image->kho.ram = NULL;
+	image->kho.nr_ram = 0;
 }

@@ -197,9 +197,24 @@ struct folio *kho_alloc_folio(unsigned int order, gfp_t gfp);
 /* kho_prune.c */
 void kho_prune_later(void);
 
+/* kho_nodes.c */
+bool kho_out_damaged(void);
+bool kho_give_up(void);
+void kho_nodes_init(void);
+void kho_node_mark(unsigned long pfn, unsigned long first_key, unsigned int level);
+void kho_node_unmark(unsigned long pfn);
+bool kho_node_valid(u64 phys, unsigned long first_key, unsigned int level);
+
+/* kho_check_out.c */
+struct kimage;
+int kho_check_out_fdt(void);
+int kho_check_out(const struct kimage *image);
+
 /* kho_fdt.c */
 int kho_fdt_init(void);
 int kho_fdt_errno(int err);
+int kho_fdt_check_structure(const void *fdt);
+bool kho_fdt_is_compatible(const void *fdt);
 int kho_fdt_find_subnode(const void *fdt, const char *name);
 bool kho_fdt_read_u64(const void *fdt, int node, const char *name, u64 *value);
 

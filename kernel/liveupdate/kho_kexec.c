@@ -10,15 +10,44 @@
 #include <linux/irqflags.h>
 #include <linux/kexec.h>
 #include <linux/mm.h>
+#include <linux/moduleparam.h>
 #include <linux/rcupdate.h>
 
 #include "../kexec_internal.h"
 #include "kho_internal.h"
 
+#undef MODULE_PARAM_PREFIX
+#define MODULE_PARAM_PREFIX "kho."
+
+/* Where kexec_load() is forbidden, this is the way to reboot without a handover. */
+static bool handover = true;
+
+/* All segments of an image see the same value. */
+static int set_handover(const char *val, const struct kernel_param *kp)
+{
+	int err;
+
+	if (!kexec_trylock())
+		return -EBUSY;
+
+	err = param_set_bool(val, kp);
+	kexec_unlock();
+	return err;
+}
+
+static const struct kernel_param_ops handover_ops = {
+	.flags = KERNEL_PARAM_OPS_FL_NOARG,
+	.set = set_handover,
+	.get = param_get_bool,
+};
+
+module_param_cb(handover, &handover_ops, &handover, 0644);
+MODULE_PARM_DESC(handover, "images that are loaded with kexec_file_load() carry a handover");
+
 /* Crash images live in their own reservation and never carry a handover. */
 static bool image_hands_over(const struct kimage *image)
 {
-	return kho_is_enabled() && kho_out.fdt &&
+	return handover && kho_is_enabled() && kho_out.fdt &&
 	       image->type != KEXEC_TYPE_CRASH && !image->kho.dropped;
 }
 
@@ -51,6 +80,8 @@ static bool drop_handover(struct kimage *image)
  * Adds the scratch array as a segment. The architecture passes image->kho to
  * the next kernel. The root FDT is not copied, so that what is preserved after
  * loading the image is handed over as well.
+ *
+ * With kho.handover=N the image carries no handover.
  *
  * Context: kexec_file_load(), with the kexec lock held.
  * Return: 0, also when there is nothing to add; or why no segment was added.
@@ -145,8 +176,24 @@ int kho_locate_mem_hole(struct kexec_buf *kbuf,
 }
 
 /**
+ * kho_check_image - check whether the next kernel would take a handover over
+ * @image: an image whose segments are placed
+ *
+ * Context: kexec_file_load() and kernel_kexec(), with the kexec lock held. May sleep.
+ * Return:
+ * * 0 - it would, or @image carries no handover
+ * * %-EPROTO, %-EUCLEAN - as in kho_check_out()
+ */
+int kho_check_image(const struct kimage *image)
+{
+	return image->kho.fdt_phys ? kho_check_out(image) : 0;
+}
+
+/**
  * kho_kexec_prepare - last look before the kexec reboot
  * @image: the image that is about to be started
+ *
+ * Refuses an image whose handover the next kernel would refuse.
  *
  * Warns, with the amount, of what is about to be lost: all that is preserved when
  * the image carries no handover, and in any case what was handed over to this
@@ -156,6 +203,7 @@ int kho_locate_mem_hole(struct kexec_buf *kbuf,
  * Return:
  * * 0 - the reboot may go on
  * * %-EIO - a segment of @image has changed since it was loaded
+ * * %-EPROTO, %-EUCLEAN - as in kho_check_out()
  */
 int kho_kexec_prepare(struct kimage *image)
 {
@@ -166,7 +214,7 @@ int kho_kexec_prepare(struct kimage *image)
 	if (image->preserve_context)
 		return 0;
 
-	err = kho_image_verify(image);
+	err = kho_image_verify(image) ?: kho_check_image(image);
 	if (err)
 		return err;
 
@@ -198,7 +246,7 @@ int kho_kexec_prepare(struct kimage *image)
  */
 void kho_kexec_freeze(void)
 {
-	if (!kho_out_not_ready())
+	if (kho_out_not_ready() != -EOPNOTSUPP)
 		mutex_lock(&kho_out.lock);
 }
 
@@ -213,6 +261,6 @@ void kho_kexec_seal(void)
 {
 	/* Without SMP they are still on, and would let somebody else run. */
 	local_irq_disable();
-	if (!kho_out_not_ready())
+	if (kho_out_not_ready() != -EOPNOTSUPP)
 		kho_checksum_seal();
 }

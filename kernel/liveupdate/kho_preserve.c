@@ -25,16 +25,19 @@ struct kho_out kho_out = {
 };
 
 /**
- * kho_out_not_ready - why nothing can be preserved now
+ * kho_out_not_ready - check whether memory can be preserved now
  *
- * Return: 0 when it can, else -EOPNOTSUPP.
+ * Return:
+ * * 0 - it can
+ * * %-EOPNOTSUPP - KHO is off
+ * * %-EUCLEAN - the tree or the root FDT is damaged; see kho_give_up()
  */
 int kho_out_not_ready(void)
 {
 	if (!kho_is_enabled() || !kho_out.tree.root)
 		return -EOPNOTSUPP;
 
-	return 0;
+	return kho_out_damaged() ? -EUCLEAN : 0;
 }
 
 /* As kho_preservable(), but for memory of devices, which can be in any section. */
@@ -196,9 +199,9 @@ static int add_key(unsigned long key, bool *added)
 	generation = smp_load_acquire(&kho_out.tree.generation);
 	leaf = kho_radix_add_leaf(&kho_out.tree, key);
 	if (!leaf) {
-		/* There may be tables for a leaf that there is not. */
+		/* Tables may have been added for a leaf that was not. */
 		kho_prune_later();
-		return -ENOMEM;
+		return kho_out_not_ready() ?: -ENOMEM;
 	}
 
 	*added = !test_and_set_bit(kho_radix_leaf_bit(key), leaf);
@@ -214,7 +217,11 @@ static int add_key(unsigned long key, bool *added)
  *
  * The caller has seen that it can be preserved.
  *
- * Return: 0, -ENOMEM, -EEXIST as in kho_preserve_folio().
+ * Return:
+ * * 0 - the block is preserved
+ * * %-EEXIST - as in kho_preserve_folio()
+ * * %-ENOMEM - there is no memory for the tree
+ * * %-EUCLEAN - the tree is damaged
  */
 int kho_preserve_block(unsigned long pfn, unsigned int order, bool *added)
 {
@@ -312,10 +319,14 @@ static noinline int preserve_folio(unsigned long pfn, unsigned int order)
  *
  * Context: Process context, after fs_initcall; may sleep. Any number of
  *	    threads at once.
- * Return: 0; -EOPNOTSUPP when KHO is off; -EINVAL when the folio lies in
- * scratch, or in hotplugged or device memory; -ENOMEM; -EEXIST when
- * another preserved block overlaps, which only
- * CONFIG_KEXEC_HANDOVER_DEBUG looks for. On failure nothing has changed.
+ * Return: On failure nothing has changed.
+ * * 0 - the folio is preserved
+ * * %-EEXIST - another preserved block overlaps; without CONFIG_KEXEC_HANDOVER_DEBUG
+ *   this is only found when an image is loaded or started, which then fails
+ * * %-EINVAL - the folio lies in scratch, or in hotplugged or device memory
+ * * %-ENOMEM - there is no memory for the tree
+ * * %-EOPNOTSUPP - KHO is off
+ * * %-EUCLEAN - the tree or the root FDT is damaged, so nothing can be handed over
  */
 int kho_preserve_folio(struct folio *folio)
 {
@@ -416,9 +427,10 @@ static void unpreserve_run(unsigned long pfn, unsigned long nr_pages,
  *
  * Context: Process context, after fs_initcall; may sleep. Any number of
  *	    threads at once.
- * Return: 0; -EOPNOTSUPP when KHO is off; -EINVAL when @nr_pages is 0 or a
- * page lies where it cannot be preserved; -ENOMEM; -EEXIST as in
- * kho_preserve_folio(). On failure nothing has changed.
+ * Return: On failure nothing has changed.
+ * * 0 - the pages are preserved
+ * * %-EINVAL - @nr_pages is 0, or a page lies where it cannot be preserved
+ * * %-EEXIST, %-ENOMEM, %-EOPNOTSUPP, %-EUCLEAN - as in kho_preserve_folio()
  */
 int kho_preserve_pages(struct page *page, unsigned long nr_pages)
 {
@@ -482,10 +494,13 @@ EXPORT_SYMBOL_GPL(kho_unpreserve_pages);
  * It is charged to the memory cgroup of the caller, until it is freed.
  *
  * Context: Process context, after fs_initcall; may sleep.
- * Return: zeroed memory, owned by the caller until kho_unpreserve_free();
- * ERR_PTR() of -EOPNOTSUPP when KHO is off, -EINVAL when @size is 0,
- * -E2BIG when it takes more than MAX_PAGE_ORDER, -ENOMEM when there is no memory
- * or the memory cgroup has no room, for which no process is killed.
+ * Return: zeroed memory, owned by the caller until kho_unpreserve_free(), or
+ * * ERR_PTR(%-E2BIG) - @size takes more than MAX_PAGE_ORDER
+ * * ERR_PTR(%-EINVAL) - @size is 0
+ * * ERR_PTR(%-ENOMEM) - there is no memory, or the memory cgroup of the caller
+ *   has no room, for which no process is killed
+ * * ERR_PTR(%-EOPNOTSUPP) - KHO is off
+ * * ERR_PTR(%-EUCLEAN) - as in kho_preserve_folio()
  */
 void *kho_alloc_preserve(size_t size)
 {
@@ -543,11 +558,15 @@ EXPORT_SYMBOL_GPL(kho_unpreserve_free);
  * it is empty; a leaf holds at least one block that is charged, unless it is not memory
  * of user space; and if all memory is preserved, leaves are 1/16384 of it at most.
  */
-static void *alloc_tree_node(void)
+static void *alloc_tree_node(unsigned long first_key, unsigned int level)
 {
 	struct folio *folio = kho_alloc_folio(0, GFP_KERNEL);
 
-	return folio ? folio_address(folio) : NULL;
+	if (!folio)
+		return NULL;
+
+	kho_node_mark(folio_pfn(folio), first_key, level);
+	return folio_address(folio);
 }
 
 static int __init kho_out_init(void)
@@ -558,13 +577,15 @@ static int __init kho_out_init(void)
 	if (!kho_is_enabled())
 		return 0;
 
-	root = alloc_tree_node();
+	kho_nodes_init();
+	root = alloc_tree_node(0, KHO_RADIX_LEVELS - 1);
 	if (!root) {
 		err = -ENOMEM;
 		goto err_off;
 	}
 
 	kho_out.tree.alloc_node = alloc_tree_node;
+	kho_out.tree.node_valid = kho_node_valid;
 	kho_out.tree.root = root;
 
 	err = kho_fdt_init();

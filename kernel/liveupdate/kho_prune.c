@@ -51,8 +51,8 @@ static void prune(struct work_struct *work)
 	struct folio *folio, *next;
 	LIST_HEAD(nodes);
 
-	/* What is freed now is of no use to anybody. */
-	if (kexec_in_progress)
+	/* Memory that is freed now is of no use, and a damaged tree is left alone. */
+	if (kexec_in_progress || kho_out_damaged())
 		return;
 
 	begin_generation();
@@ -70,8 +70,10 @@ static void prune(struct work_struct *work)
 		return;
 
 	synchronize_rcu();
-	list_for_each_entry_safe(folio, next, &nodes, lru)
+	list_for_each_entry_safe(folio, next, &nodes, lru) {
+		kho_node_unmark(folio_pfn(folio));
 		folio_put(folio);
+	}
 }
 
 /**

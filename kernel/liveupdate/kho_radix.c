@@ -75,15 +75,33 @@ static inline unsigned long level_index(unsigned long key, unsigned int level)
 	return (key >> level_shift(level)) & (TABLE_ENTRIES - 1);
 }
 
-static struct kho_radix_node *entry_node(u64 entry)
+/* The first key that the node at @level on the way to @key covers. */
+static unsigned long first_key(unsigned long key, unsigned int level)
 {
-	return entry ? phys_to_virt(entry) : NULL;
+	return key & (~0UL << level_shift(level + 1));
 }
 
-static struct kho_radix_node *node_alloc(const struct kho_radix_tree *tree)
+static bool entry_valid(const struct kho_radix_tree *tree, u64 entry, unsigned long key,
+			unsigned int level)
+{
+	return !tree->node_valid || tree->node_valid(entry, first_key(key, level), level);
+}
+
+/* The node at @level that an entry refers to, or NULL if there is none to follow. */
+static struct kho_radix_node *entry_node(const struct kho_radix_tree *tree, u64 entry,
+					 unsigned long key, unsigned int level)
+{
+	if (!entry || !entry_valid(tree, entry, key, level))
+		return NULL;
+
+	return phys_to_virt(entry);
+}
+
+static struct kho_radix_node *node_alloc(const struct kho_radix_tree *tree,
+					 unsigned long key, unsigned int level)
 {
 	if (tree->alloc_node)
-		return tree->alloc_node();
+		return tree->alloc_node(first_key(key, level), level);
 
 	return (struct kho_radix_node *)get_zeroed_page(GFP_KERNEL);
 }
@@ -140,22 +158,24 @@ static struct kho_radix_node *find_leaf(const struct kho_radix_tree *tree,
 		return NULL;
 
 	for (level = ROOT_LEVEL; node && level > 0; level--)
-		node = entry_node(READ_ONCE(node->table[level_index(key, level)]));
+		node = entry_node(tree, READ_ONCE(node->table[level_index(key, level)]),
+				  key, level - 1);
 
 	return node;
 }
 
-/* The node that *@entry refers to; one is added when there is none. */
+/* The node at @level that *@entry refers to; one is added if *@entry is 0. */
 static struct kho_radix_node *get_or_add_node(const struct kho_radix_tree *tree,
-					      u64 *entry)
+					      u64 *entry, unsigned long key,
+					      unsigned int level)
 {
-	struct kho_radix_node *node = entry_node(READ_ONCE(*entry));
-	u64 other;
+	struct kho_radix_node *node;
+	u64 other = READ_ONCE(*entry);
 
-	if (node)
-		return node;
+	if (other)
+		return entry_node(tree, other, key, level);
 
-	node = node_alloc(tree);
+	node = node_alloc(tree, key, level);
 	if (!node)
 		return NULL;
 
@@ -164,9 +184,9 @@ static struct kho_radix_node *get_or_add_node(const struct kho_radix_tree *tree,
 	if (!other)
 		return node;
 
-	/* Somebody else was faster. */
+	/* Another caller has added a node in the meantime. */
 	node_free(node);
-	return entry_node(other);
+	return entry_node(tree, other, key, level);
 }
 
 /**
@@ -181,8 +201,9 @@ int kho_radix_init_tree(struct kho_radix_tree *tree,
 			struct kho_radix_node *root)
 {
 	tree->alloc_node = NULL;
+	tree->node_valid = NULL;
 	tree->generation = 0;
-	tree->root = root ?: node_alloc(tree);
+	tree->root = root ?: node_alloc(tree, 0, ROOT_LEVEL);
 
 	return tree->root ? 0 : -ENOMEM;
 }
@@ -194,7 +215,7 @@ static void free_subtree(struct kho_radix_node *node, unsigned int level)
 	u64 entry;
 
 	for (i = 0; level && (entry = next_entry(node, &i)); i++)
-		free_subtree(entry_node(entry), level - 1);
+		free_subtree(phys_to_virt(entry), level - 1);
 
 	node_free(node);
 }
@@ -219,23 +240,27 @@ void kho_radix_destroy_tree(struct kho_radix_tree *tree)
 EXPORT_SYMBOL_GPL(kho_radix_destroy_tree);
 
 struct prune {
+	const struct kho_radix_tree *tree;
 	void (*unlinked)(phys_addr_t phys, void *data);
 	void *data;
 };
 
 /* Take nodes without keys out of what is below @node. Returns whether all are. */
 static bool prune_node(struct kho_radix_node *node, unsigned int level,
-		       const struct prune *prune)
+		       unsigned long base, const struct prune *prune)
 {
+	struct kho_radix_node *child;
+	unsigned long key, i;
 	bool empty = true;
-	unsigned long i;
 	u64 entry;
 
 	if (!level)
 		return bitmap_empty(node->bitmap, BITMAP_KEYS);
 
 	for (i = 0; (entry = next_entry(node, &i)); i++) {
-		if (prune_node(entry_node(entry), level - 1, prune)) {
+		key = base | (i << level_shift(level));
+		child = entry_node(prune->tree, entry, key, level - 1);
+		if (child && prune_node(child, level - 1, key, prune)) {
 			WRITE_ONCE(node->table[i], 0);
 			prune->unlinked(entry, prune->data);
 		} else {
@@ -265,10 +290,10 @@ static bool prune_node(struct kho_radix_node *node, unsigned int level,
 void kho_radix_prune_tree(struct kho_radix_tree *tree,
 			  void (*unlinked)(phys_addr_t phys, void *data), void *data)
 {
-	const struct prune prune = { unlinked, data };
+	const struct prune prune = { tree, unlinked, data };
 
 	if (tree->root)
-		prune_node(tree->root, ROOT_LEVEL, &prune);
+		prune_node(tree->root, ROOT_LEVEL, 0, &prune);
 }
 
 /**
@@ -280,8 +305,9 @@ void kho_radix_prune_tree(struct kho_radix_tree *tree,
  *
  * Context: May sleep. Safe beside other callers that add, delete or test.
  * Return: a bitmap in which @key is bit kho_radix_leaf_bit(@key), and that stays
- * until kho_radix_prune_tree() or kho_radix_destroy_tree(); NULL when there is no
- * memory, or @key has more than KHO_RADIX_KEY_BITS bits.
+ * until kho_radix_prune_tree() or kho_radix_destroy_tree(); NULL if there is no
+ * memory, if @tree->node_valid() rejects an entry on the way, or if @key has more than
+ * KHO_RADIX_KEY_BITS bits.
  */
 unsigned long *kho_radix_add_leaf(struct kho_radix_tree *tree, unsigned long key)
 {
@@ -292,8 +318,8 @@ unsigned long *kho_radix_add_leaf(struct kho_radix_tree *tree, unsigned long key
 		return NULL;
 
 	for (level = ROOT_LEVEL; level > 0; level--) {
-		node = get_or_add_node(tree,
-				       &node->table[level_index(key, level)]);
+		node = get_or_add_node(tree, &node->table[level_index(key, level)],
+				       key, level - 1);
 		if (!node)
 			return NULL;
 	}
@@ -415,11 +441,11 @@ static int walk_leaf(struct kho_radix_node *leaf, unsigned long base,
 }
 
 /* Depth is bounded by KHO_RADIX_LEVELS, whatever the tables say. */
-static int walk_node(u64 phys, unsigned int level, unsigned long base,
-		     const struct kho_radix_walk_cb *cb, void *data)
+static int walk_node(const struct kho_radix_tree *tree, u64 phys, unsigned int level,
+		     unsigned long base, const struct kho_radix_walk_cb *cb, void *data)
 {
 	struct kho_radix_node *node = phys_to_virt(phys);
-	unsigned long i;
+	unsigned long key, i;
 	u64 entry;
 	int err;
 
@@ -433,8 +459,11 @@ static int walk_node(u64 phys, unsigned int level, unsigned long base,
 		return walk_leaf(node, base, cb, data);
 
 	for (i = 0; (entry = next_entry(node, &i)); i++) {
-		err = walk_node(entry, level - 1,
-				base | (i << level_shift(level)), cb, data);
+		key = base | (i << level_shift(level));
+		if (!entry_valid(tree, entry, key, level - 1))
+			return -EUCLEAN;
+
+		err = walk_node(tree, entry, level - 1, key, cb, data);
 		if (err)
 			return err;
 	}
@@ -453,7 +482,10 @@ static int walk_node(u64 phys, unsigned int level, unsigned long base,
  * may free the nodes that they have been told of earlier only after the walk.
  *
  * Context: Any, as far as the callbacks allow.
- * Return: 0, or what a callback returned to end the walk.
+ * Return:
+ * * 0 - all nodes and keys have been visited
+ * * %-EUCLEAN - @tree->node_valid() has rejected an entry
+ * * anything else - a callback returned it to end the walk
  */
 int kho_radix_walk_tree(struct kho_radix_tree *tree,
 			const struct kho_radix_walk_cb *cb, void *data)
@@ -461,7 +493,7 @@ int kho_radix_walk_tree(struct kho_radix_tree *tree,
 	if (!tree->root)
 		return 0;
 
-	return walk_node(virt_to_phys(tree->root), ROOT_LEVEL, 0, cb, data);
+	return walk_node(tree, virt_to_phys(tree->root), ROOT_LEVEL, 0, cb, data);
 }
 EXPORT_SYMBOL_GPL(kho_radix_walk_tree);
 
@@ -520,7 +552,10 @@ static struct kho_radix_node *next_leaf(const struct kho_radix_tree *tree,
 			if (pos > last)
 				return NULL;
 		}
-		path[--level] = phys_to_virt(entry);
+		level--;
+		path[level] = entry_node(tree, entry, pos, level);
+		if (!path[level])
+			return NULL;
 	}
 
 	*key = pos;
@@ -555,7 +590,8 @@ static unsigned long next_bit(const struct kho_radix_node *leaf, unsigned long b
  * over all keys reads each node once, however many keys there are.
  *
  * Context: Any. Keys that are added or deleted meanwhile may be seen or not.
- * Return: true when a key was found; otherwise false, and *@key is unchanged.
+ * Return: true if a key was found; otherwise false, and *@key is unchanged. An entry
+ * that @iter->tree->node_valid() rejects ends the iteration.
  */
 bool kho_radix_iter_next(struct kho_radix_iter *iter, unsigned long *key,
 			 unsigned long last)

@@ -225,7 +225,8 @@ EXPORT_SYMBOL_GPL(kho_vmalloc_append);
  */
 void kho_unpreserve_vmalloc(struct kho_vmalloc *preservation)
 {
-	if (kho_out_not_ready())
+	/* The chunks are freed also if the tree is damaged. */
+	if (kho_out_not_ready() == -EOPNOTSUPP)
 		return;
 
 	unpreserve_chunks(preservation->first, preservation->order);

@@ -21,6 +21,7 @@
 #include <linux/rwsem.h>
 #include <linux/string.h>
 
+#include "../kexec_internal.h"
 #include "kho_internal.h"
 #include "luo_internal.h"
 
@@ -136,8 +137,12 @@ static int check_image(const struct kimage *image)
  * itself has a use for it.
  *
  * Context: kernel_kexec(), with the kexec lock held, while everything runs.
- * Return: 0; -EBUSY when files or sessions would be lost; -EINTR when the caller was
- * killed; or the -errno of a file that could not be frozen.
+ * Return:
+ * * 0 - all files are frozen
+ * * %-EBUSY - files or sessions would be lost
+ * * %-EINTR - the caller was killed
+ * * %-EPROTO, %-EUCLEAN - the next kernel would refuse the handover; see kho_check_out()
+ * * anything else - a file could not be frozen
  */
 int liveupdate_reboot(void)
 {
@@ -151,8 +156,13 @@ int liveupdate_reboot(void)
 
 	err = check_image(kexec_image) ?: luo_sessions_check_finished() ?:
 	      luo_sessions_freeze(&outgoing->sessions_pa);
-	if (!err)
+	if (!err) {
 		luo_flbs_write();
+		/* Freezing preserves memory, too. */
+		err = kho_check_image(kexec_image);
+		if (err)
+			luo_sessions_unfreeze();
+	}
 	gate_closed = !err;
 	up_write(&gate);
 	return err;

@@ -177,6 +177,7 @@ int luo_sessions_freeze(u64 *sessions_pa);
 struct luo_sessions *luo_sessions_of(bool is_incoming);
 void luo_session_put(struct luo_session *session);
 void luo_session_show_name(struct seq_file *m, const struct luo_session *session);
+void luo_sessions_unfreeze(void);
 
 /* luo_list.c */
 void luo_sessions_show_outgoing(struct seq_file *m);

@@ -540,6 +540,19 @@ int luo_sessions_freeze(u64 *sessions_pa)
 }
 
 /**
+ * luo_sessions_unfreeze - undo luo_sessions_freeze()
+ *
+ * Context: The gate is closed.
+ */
+void luo_sessions_unfreeze(void)
+{
+	struct luo_session *session;
+
+	list_for_each_entry_reverse(session, &outgoing.list, list)
+		luo_files_unfreeze(&session->files);
+}
+
+/**
  * luo_sessions_init - begin without outgoing sessions
  */
 void __init luo_sessions_init(void)

@@ -22,6 +22,9 @@ struct shim_memory shim_memory;
 bool shim_enabled;
 bool shim_verbose;
 struct kho_in kho_in;
+struct kho_scratch *kho_scratch;
+unsigned int kho_scratch_cnt;
+void (*shim_sleep_hook)(void);
 
 static unsigned int nr_warnings;
 static unsigned int nr_messages;
@@ -33,6 +36,8 @@ void shim_reset(void)
 	shim_alloc = (struct shim_alloc){ .nr_live = nr_live };
 	shim_memory = (struct shim_memory){ .nr_nodes = 1 };
 	shim_enabled = true;
+	shim_sleep_hook = NULL;
+	kho_scratch_cnt = 0;
 	nr_warnings = 0;
 	nr_messages = 0;
 }
@@ -59,6 +64,64 @@ static bool fail_now(void)
 	return shim_alloc.fail_every &&
 	       !(__atomic_add_fetch(&nr, 1, __ATOMIC_RELAXED) %
 		 shim_alloc.fail_every);
+}
+
+/*
+ * page_private() of the pages that have it: a hash table, as there are no struct pages.
+ */
+#define NR_BUCKETS	4096
+
+static struct private {
+	struct private *next;
+	unsigned long pfn;
+	unsigned long private;
+} *privates[NR_BUCKETS];
+
+static pthread_mutex_t privates_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static struct private **find_private(unsigned long pfn)
+{
+	struct private **link = &privates[pfn % NR_BUCKETS];
+
+	while (*link && (*link)->pfn != pfn)
+		link = &(*link)->next;
+
+	return link;
+}
+
+unsigned long page_private(const struct page *page)
+{
+	struct private *found;
+	unsigned long private;
+
+	pthread_mutex_lock(&privates_lock);
+	found = *find_private(page_to_pfn(page));
+	private = found ? found->private : 0;
+	pthread_mutex_unlock(&privates_lock);
+	return private;
+}
+
+void set_page_private(struct page *page, unsigned long private)
+{
+	struct private **link, *found;
+
+	pthread_mutex_lock(&privates_lock);
+	link = find_private(page_to_pfn(page));
+	found = *link;
+	if (found && !private) {
+		*link = found->next;
+		free(found);
+	} else if (private) {
+		if (!found) {
+			found = calloc(1, sizeof(*found));
+			if (!found)
+				abort();
+			found->pfn = page_to_pfn(page);
+			*link = found;
+		}
+		found->private = private;
+	}
+	pthread_mutex_unlock(&privates_lock);
 }
 
 /*
@@ -109,6 +172,7 @@ struct folio *folio_alloc(gfp_t gfp, unsigned int order)
 void folio_put(struct folio *folio)
 {
 	ASAN_UNPOISON_MEMORY_REGION(folio + 1, FOLIO_GAP);
+	set_page_private(pfn_to_page(folio->pfn), 0);
 	__atomic_sub_fetch(&shim_alloc.nr_live, 1, __ATOMIC_RELAXED);
 	free((char *)folio->mem - (PAGE_SIZE << folio->order));
 }
@@ -158,6 +222,12 @@ bool __kho_scratch_overlap(phys_addr_t phys, size_t size)
 {
 	return phys < PFN_PHYS(shim_memory.scratch_end_pfn) &&
 	       phys + size > PFN_PHYS(shim_memory.scratch_pfn);
+}
+
+void msleep(unsigned int msecs)
+{
+	if (shim_sleep_hook)
+		shim_sleep_hook();
 }
 
 bool kho_is_enabled(void)

@@ -43,6 +43,9 @@ struct shim_memory {
 
 extern struct shim_memory shim_memory;
 
+/* Called by what sleeps. */
+extern void (*shim_sleep_hook)(void);
+
 /* KHO is on; this kernel took over a handover. */
 extern bool shim_enabled;
 

@@ -215,13 +215,14 @@ TEST(radix_no_memory_for_nodes)
 
 static unsigned int nr_node_allocs;
 
-static void *own_alloc_node(void)
+static void *own_alloc_node(unsigned long first_key, unsigned int level)
 {
+	EXPECT(level < KHO_RADIX_LEVELS);
 	nr_node_allocs++;
 	return (void *)get_zeroed_page(GFP_KERNEL);
 }
 
-static void *alloc_nothing(void)
+static void *alloc_nothing(unsigned long first_key, unsigned int level)
 {
 	return NULL;
 }

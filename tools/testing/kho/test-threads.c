@@ -7,6 +7,8 @@
 #include <pthread.h>
 #include <sched.h>
 #include <string.h>
+#include <linux/kexec.h>
+#include <linux/range.h>
 #include <linux/errno.h>
 #include <linux/kernel.h>
 
@@ -433,6 +435,46 @@ TEST(threads_prune)
 	shim_run_work();
 	EXPECT_EQ(handover_nr_pages(), 0);
 	EXPECT_EQ(shim_live(), nr_nodes);
+	handover_end();
+}
+
+static bool checks_done;
+
+/* A folio, and then a page of it: they are never preserved at the same time. */
+static void preserve_in_turn(struct thread *thread)
+{
+	unsigned long pfn = 64 + 16 * thread->nr;
+
+	while (!READ_ONCE(checks_done)) {
+		EXPECT_EQ(kho_preserve_folio(FOLIO(pfn, 4)), 0);
+		kho_unpreserve_folio(FOLIO(pfn, 4));
+		EXPECT_EQ(kho_preserve_folio(FOLIO(pfn + 3, 0)), 0);
+		kho_unpreserve_folio(FOLIO(pfn + 3, 0));
+	}
+}
+
+static void check_all_the_time(struct thread *thread)
+{
+	struct range ram = { 0, ~0ULL << PAGE_SHIFT };
+	struct kimage image = { .kho.ram = &ram, .kho.nr_ram = 1 };
+	unsigned long nr = test_nr_ops / 10 + 1;
+
+	while (nr--)
+		EXPECT_EQ(kho_check_out(&image), 0);
+	WRITE_ONCE(checks_done, true);
+}
+
+/* What is preserved meanwhile is no reason to refuse. */
+TEST(threads_check_out)
+{
+	static void (* const fns[])(struct thread *) = {
+		preserve_in_turn, preserve_in_turn, prune_all_the_time, check_all_the_time,
+	};
+
+	checks_done = false;
+	handover_begin();
+	run_threads(fns, ARRAY_SIZE(fns));
+	EXPECT_EQ(handover_nr_pages(), 0);
 	handover_end();
 }
 

@@ -9,6 +9,9 @@
  *
  *	ram START END		there is RAM
  *	used START END		this kernel or firmware uses this memory
+ *	sender FDT SIZE ARRAY SIZE
+ *				this kernel hands over what is in RAM now, which is in
+ *				order: the checks that it makes are made before each boot
  *	boot FDT SIZE ARRAY SIZE
  *				boot with this root FDT and this array of scratch areas
  *
@@ -88,7 +91,7 @@ static void map_ram(void)
 		FAIL("cannot map the file");
 }
 
-static void boot(const u64 *args)
+static void see_handover(const u64 *args)
 {
 	handover.fdt = args[0];
 	handover.fdt_len = args[1];
@@ -98,7 +101,13 @@ static void boot(const u64 *args)
 	handover.fdt_page = phys_page(handover.fdt) % MEM_PAGES;
 
 	map_ram();
+}
+
+static void boot(const u64 *args)
+{
+	see_handover(args);
 	ref_check(&handover, &verdict);
+	check_out_compare(&handover, &verdict);
 	printf("reference: %s\n", verdict.problem ?: "in order");
 	judge(&verdict);
 }
@@ -137,14 +146,18 @@ static void command(const char *line)
 	for (i = 0; i < 4; i++)
 		args[i] = n[i];
 
-	if (nr == 3 && !strcmp(word, "ram"))
+	if (nr == 3 && !strcmp(word, "ram")) {
 		mem_add_ram(PHYS_PFN(args[0]), PHYS_PFN(args[1]));
-	else if (nr == 3 && !strcmp(word, "used"))
+	} else if (nr == 3 && !strcmp(word, "used")) {
 		mem_reserve(PHYS_PFN(args[0]), PHYS_PFN(args[1] - args[0]));
-	else if (nr == 5 && !strcmp(word, "boot"))
+	} else if (nr == 5 && !strcmp(word, "sender")) {
+		see_handover(args);
+		check_out_note(&handover);
+	} else if (nr == 5 && !strcmp(word, "boot")) {
 		printf("end %d\n", boot_apart(args));
-	else
+	} else {
 		FAIL("what is '%s'?", line);
+	}
 }
 
 int main(int argc, char **argv)

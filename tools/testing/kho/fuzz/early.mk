@@ -3,10 +3,10 @@
 # What compiles the code that reads a handover in early boot, and what judges it, for
 # this directory and ../damage/.
 
-KERNEL := kho_check kho_checksum kho_fdt kho_hold kho_radix kho_ranges kho_scratch
+KERNEL := kho_check kho_check_out kho_checksum kho_fdt kho_hold kho_radix kho_ranges kho_scratch
 LIBFDT := fdt fdt_ro fdt_wip fdt_sw fdt_rw fdt_empty_tree fdt_strerror
 TOOLS_LIB := bitmap find_bit hweight vsprintf ctype
-JUDGE := memory reference-fdt reference judge shim memblock boot
+JUDGE := memory reference-fdt reference judge check-out shim memblock boot
 EARLY := $(JUDGE) $(KERNEL) $(LIBFDT) $(TOOLS_LIB)
 
 kernel := ../../../../kernel/liveupdate
@@ -31,7 +31,7 @@ vpath %.c . ../fuzz $(kernel) $(libfdt) $(lib)
 $(OUTPUT)/shim.o: ONE_CFLAGS := -fno-sanitize=all
 
 # To clang, what guard() declares is not used.
-$(OUTPUT)/kho_fdt.o: ONE_CFLAGS := -Wno-unused-variable
+$(OUTPUT)/kho_fdt.o $(OUTPUT)/kho_check_out.o: ONE_CFLAGS := -Wno-unused-variable
 
 # The kernel is compiled like that, and libfdt has offsets that wrap.
 $(patsubst %,$(OUTPUT)/%.o,$(LIBFDT)): ONE_CFLAGS := -fno-strict-overflow

@@ -7,6 +7,7 @@
  *	damage.c	what may become of it
  *	reference.c	is it in order? Written without a look at the kernel code
  *	judge.c		does the kernel agree, and has it done what it should?
+ *	check-out.c	what the kernel that hands over says, beforehand
  *	target.c	what libFuzzer calls
  *
  * All but sender.c, damage.c and target.c is used by ../damage/, too.
@@ -182,6 +183,10 @@ unsigned long ref_max_nodes(void);
 
 /* judge.c: true when the handover was accepted. */
 bool judge(const struct verdict *verdict);
+
+/* check-out.c */
+void check_out_note(const struct handover *h);
+void check_out_compare(const struct handover *h, const struct verdict *verdict);
 
 /* shim.c */
 unsigned int shim_take_messages(void);

@@ -58,8 +58,10 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 
 	mem_begin(&in);
 	sender_build(&in);
+	check_out_note(&handover);
 	damage(&in);
 	ref_check(&handover, &verdict);
+	check_out_compare(&handover, &verdict);
 	if (shim_verbose)
 		printf("reference: %s\n", verdict.problem ?: "in order");
 	if (!handover.damaged && verdict.problem)

@@ -30,6 +30,10 @@ static inline bool pfn_valid(unsigned long pfn)
 	return pfn < PHYS_PFN(2 * KHO_TEST_PHYS_OFFSET);
 }
 
+/* shim.c */
+unsigned long page_private(const struct page *page);
+void set_page_private(struct page *page, unsigned long private);
+
 static inline bool is_zone_device_page(const struct page *page)
 {
 	return false;

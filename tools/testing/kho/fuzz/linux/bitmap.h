@@ -6,13 +6,6 @@
 
 /* What <linux/bitmap.h> of tools/ has not. */
 
-static inline void bitmap_set(unsigned long *map, unsigned int start,
-			      unsigned int nbits)
-{
-	for (; nbits; start++, nbits--)
-		map[start / BITS_PER_LONG] |= 1UL << (start % BITS_PER_LONG);
-}
-
 static inline void bitmap_copy(unsigned long *dst, const unsigned long *src,
 			       unsigned int nbits)
 {

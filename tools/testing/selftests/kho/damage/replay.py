@@ -29,6 +29,13 @@ class Program:
         for word, ranges in (("ram", RAM), ("used", USED)):
             for start, end in ranges:
                 self.process.stdin.write(f"{word} {start:x} {end:x}\n")
+        args = " ".join(f"{number:x}" for number in self.guest.kexec())
+        self.process.stdin.write(f"sender {args}\n")
+        # Before there is any damage.
+        lines, status = self.boot()
+        self.guest.ram.undo()
+        if status != 0:
+            raise RuntimeError("\n".join(lines))
 
     def boot(self):
         """Return what was said, and a status that is not 0 if that is not right."""
