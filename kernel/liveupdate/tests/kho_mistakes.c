@@ -81,7 +81,7 @@ static int cmd_overlap(void)
 {
 	int err;
 
-	folio = kho_alloc_folio(FOLIO_ORDER);
+	folio = kho_alloc_folio(FOLIO_ORDER, GFP_KERNEL);
 	if (!folio)
 		return -ENOMEM;
 
