@@ -16,6 +16,7 @@ MAINLINE = {10000: 2262000000, 50000: 56308000000}
 TARGET = {10000: 10000000, 50000: 50000000}
 POINTS = ["at_mark", "at_param", "at_pre_smp", "at_init"]
 PARTS = ["reboot", "early", "late"]
+CHECK_TARGET = 20000000
 EXPONENT_FROM, EXPONENT_TO = 10000, 1000000
 
 
@@ -173,6 +174,14 @@ def checksum(points):
             "early_instructions": None}
 
 
+def sender_check(about, runs):
+    """Instructions of the check before the reboot, and of those that do not depend on
+    what is preserved."""
+    return {"folios": int(about["check_folios"]),
+            "instructions": runs["check"].number("check"),
+            "base_instructions": runs["check"].number("check_base")}
+
+
 def results(about, runs):
     folios = [int(n) for n in about["folios"].split()]
     points = [{"folios": n, **attempt(scattered, runs, n)} for n in folios]
@@ -204,6 +213,8 @@ def results(about, runs):
         "checksum": attempt(checksum, points),
         "threads": attempt(threads, runs["threads"]),
     }
+    if "check" in runs:
+        data["sender_check"] = attempt(sender_check, about, runs)
     if "memfd" in runs:
         data["memfds"] = attempt(memfds, runs["memfd"])
     if "tests" in runs:
@@ -345,12 +356,23 @@ def checksum_rows(data):
     ]
 
 
+def sender_check_rows(data):
+    if "error" in data:
+        return [Row("check before the reboot", data)]
+    return [Row(f"check before the reboot, {data['folios']:,} scattered folios",
+                millions(data["instructions"]), "{:,.2f} M",
+                at_most(CHECK_TARGET / 1e6), f"<= {CHECK_TARGET / 1e6:.0f} M"),
+            Row("... with nothing preserved", millions(data["base_instructions"]),
+                "{:,.2f} M")]
+
+
 def rows_of(data):
     rows = blackout_rows(data["blackout"]) + operation_rows(data) + [
         Row("memory to preserve a GiB, scattered",
             pick(data, "metadata", "scattered_bytes_per_gib"), "{:,} bytes"),
         Row("... dense", pick(data, "metadata", "dense_bytes_per_gib"), "{:,} bytes"),
-    ] + checksum_rows(data["checksum"])
+    ] + checksum_rows(data["checksum"]) + \
+        (sender_check_rows(data["sender_check"]) if "sender_check" in data else [])
     if "memfds" in data:
         rows += memfd_rows(data["memfds"])
     if "tests_pass" in data:

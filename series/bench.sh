@@ -13,6 +13,7 @@
 #	BENCH_FOLIOS	list of the numbers of scattered folios that are handed over
 #	BENCH_REGIONS	list of the sizes of reserve_mem regions, in GiB
 #	BENCH_ITEMS	number of items that operations are measured with
+#	BENCH_CHECK	number of scattered folios for the check before the reboot
 #	BENCH_LIMIT	seconds that all of it may take; one measurement, a third
 #	BENCH_KERNEL	directory in build/ with another kernel, such as
 #			mainline-x86_64-7.3;
@@ -26,6 +27,7 @@ set -eu
 folios=${BENCH_FOLIOS:-1000 10000 50000 200000 1000000}
 regions=${BENCH_REGIONS:-2 48}
 items=${BENCH_ITEMS:-262144}
+check_folios=${BENCH_CHECK:-1000000}
 limit=${BENCH_LIMIT:-1800}
 kernel=${BENCH_KERNEL:-x86_64}
 nodebug=${BENCH_KERNEL:-x86_64-nodebug}
@@ -104,6 +106,8 @@ measure_all() {
 	measure threads "Threads" "$nodebug" bench "" khoitems=8192 threads
 	[ -z "${BENCH_KERNEL:-}" ] || return 0
 
+	measure check "The check before the reboot" "$nodebug" bench "" \
+		"khoitems=$check_folios" check
 	if run bench-programs "Building the programs of live update" luo_programs; then
 		programs=(-b "$build/liveupdate/luo_bench")
 		measure memfd "Memfds" "$nodebug" bench "" "" memfd
@@ -123,6 +127,7 @@ describe() {
 	echo "about qemu $(qemu-system-x86_64 --version | head -n 1)"
 	echo "about regions $regions"
 	echo "about folios $folios"
+	echo "about check_folios $check_folios"
 }
 
 case ${1:-} in
@@ -131,7 +136,7 @@ case ${1:-} in
 *) die "usage: bench.sh [--rst]" ;;
 esac
 
-for n in $folios $regions $items $limit; do
+for n in $folios $regions $items $check_folios $limit; do
 	case $n in
 	*[!0-9]* | 0*) die "$n is not a number that makes sense here" ;;
 	esac
