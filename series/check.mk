@@ -20,8 +20,8 @@ in_check = $(if $(filter all,$(TIER)),,$(1))
 # tests_of SUITE: all files in its directory
 tests_of = $(sort $(patsubst $(selftests)/$(1)/tests/%.sh,%,$(wildcard $(selftests)/$(1)/tests/*.sh)))
 
-# With mainline or a kernel of their own; see below.
-elsewhere_kho := faults interop%
+# With mainline or a kernel of their own, such as one that has hwpoison; see below.
+elsewhere_kho := faults interop% poison
 elsewhere_liveupdate := memfd_faults interop% module systemd soak
 
 # Those of "damage" are one for each group of damage_*, which "all" tries in all kinds.

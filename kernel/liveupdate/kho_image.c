@@ -104,31 +104,40 @@ static bool is_unusable(unsigned long pfn)
 	       !is_migrate_cma_page(page) || is_claimed(kexec_image, pfn);
 }
 
+/* Pages that a segment cannot be copied to either. */
+static bool is_poisoned(unsigned long pfn)
+{
+	struct page *page = pfn_to_online_page(pfn);
+
+	return page && PageHWPoison(page);
+}
+
 /*
  * If the candidate in @kbuf contains unusable pages, shrink @res so that the next candidate
  * lies beyond them, and return true.
  */
-static bool skip_unusable(struct resource *res, const struct kexec_buf *kbuf)
+static bool skip_pages(struct resource *res, const struct kexec_buf *kbuf,
+		       bool (*unusable)(unsigned long pfn))
 {
 	unsigned long start = PHYS_PFN(kbuf->mem), end = start + PHYS_PFN(kbuf->memsz);
 	unsigned long pfn;
 
 	if (kbuf->top_down) {
-		for (pfn = start; pfn < end && !is_unusable(pfn); pfn++)
+		for (pfn = start; pfn < end && !unusable(pfn); pfn++)
 			;
 		if (pfn == end)
 			return false;
 
-		while (PFN_PHYS(pfn) > res->start && is_unusable(pfn - 1))
+		while (PFN_PHYS(pfn) > res->start && unusable(pfn - 1))
 			pfn--;
 		res->end = PFN_PHYS(pfn) - 1;
 	} else {
-		for (pfn = end; pfn > start && !is_unusable(pfn - 1); pfn--)
+		for (pfn = end; pfn > start && !unusable(pfn - 1); pfn--)
 			;
 		if (pfn == start)
 			return false;
 
-		while (PFN_PHYS(pfn) < res->end && is_unusable(pfn))
+		while (PFN_PHYS(pfn) < res->end && unusable(pfn))
 			pfn++;
 		res->start = PFN_PHYS(pfn);
 	}
@@ -216,7 +225,7 @@ int kho_image_claim(struct kexec_buf *kbuf, const struct resource *area,
 	while (res.start < res.end && nr_places < MAX_PLACES && func(&res, kbuf) == 1) {
 		unsigned long pfn = PHYS_PFN(kbuf->mem), nr_pages = PHYS_PFN(kbuf->memsz);
 
-		if (skip_unusable(&res, kbuf))
+		if (skip_pages(&res, kbuf, is_unusable))
 			continue;
 
 		if (!claim_range(pfn, nr_pages)) {
@@ -232,6 +241,33 @@ int kho_image_claim(struct kexec_buf *kbuf, const struct resource *area,
 
 	kbuf->mem = KEXEC_BUF_MEM_UNKNOWN;
 	return -EADDRNOTAVAIL;
+}
+
+/**
+ * kho_image_find_hole - find a place that a segment can be copied to
+ * @kbuf: the segment
+ * @area: a scratch area
+ * @func: finds candidates in a resource, and returns 1 if it has found one
+ * @poisoned: set to true if a candidate was skipped because it contains a poisoned page;
+ *	      unchanged otherwise
+ *
+ * Context: kexec_file_load(), with the kexec lock held.
+ * Return: true if the place is in @kbuf->mem.
+ */
+bool kho_image_find_hole(struct kexec_buf *kbuf, const struct resource *area,
+			 int (*func)(struct resource *, void *), bool *poisoned)
+{
+	struct resource res = *area;
+
+	while (res.start < res.end && func(&res, kbuf) == 1) {
+		if (!skip_pages(&res, kbuf, is_poisoned))
+			return true;
+
+		*poisoned = true;
+	}
+
+	kbuf->mem = KEXEC_BUF_MEM_UNKNOWN;
+	return false;
 }
 
 static u32 segment_crc(const struct kexec_segment *segment)
@@ -276,12 +312,12 @@ void kho_image_load(struct kimage *image, const struct kexec_segment *segment)
 	image->kho.crc[segment_index(image, segment)] = segment_crc(segment);
 }
 
-static bool is_poisoned(const struct kexec_segment *segment)
+static bool segment_poisoned(const struct kexec_segment *segment)
 {
 	unsigned long pfn = PHYS_PFN(segment->mem), nr = PHYS_PFN(segment->memsz);
 
 	while (nr--) {
-		if (PageHWPoison(pfn_to_page(pfn + nr)))
+		if (is_poisoned(pfn + nr))
 			return true;
 	}
 
@@ -295,20 +331,28 @@ static bool is_poisoned(const struct kexec_segment *segment)
  * Context: kernel_kexec(), while everything runs. May sleep.
  * Return:
  * * 0 - nothing has changed
- * * %-EIO - the content of a segment has changed, or memory that it lies in is poisoned
+ * * %-EIO - the content of a segment has changed, or memory that it lies in, or will be
+ *   copied to, is poisoned
  */
 int kho_image_verify(struct kimage *image)
 {
 	unsigned long i;
 
+	if (!image->kho.fdt_phys)
+		return 0;
+
 	for (i = 0; i < image->nr_segments; i++) {
 		const struct kexec_segment *segment = &image->segment[i];
 
-		if (!kho_image_in_place(image, segment))
-			continue;
+		/* Poisoned memory must be neither read nor written to. */
+		if (segment_poisoned(segment)) {
+			pr_err("memory at %#lx to %#lx, for the loaded image, is poisoned; load it again\n",
+			       segment->mem, segment->mem + segment->memsz);
+			return -EIO;
+		}
 
-		/* Poisoned memory must not be read. */
-		if (!is_poisoned(segment) && segment_crc(segment) == image->kho.crc[i])
+		if (!kho_image_in_place(image, segment) ||
+		    segment_crc(segment) == image->kho.crc[i])
 			continue;
 
 		pr_err("the loaded image has changed in memory at %#lx to %#lx; load it again\n",

@@ -303,6 +303,8 @@ struct kimage;
 struct resource;
 int kho_image_claim(struct kexec_buf *kbuf, const struct resource *area,
 		    int (*func)(struct resource *, void *));
+bool kho_image_find_hole(struct kexec_buf *kbuf, const struct resource *area,
+			 int (*func)(struct resource *, void *), bool *poisoned);
 int kho_image_verify(struct kimage *image);
 
 /* kho_debugfs.c */

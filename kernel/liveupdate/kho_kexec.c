@@ -123,7 +123,8 @@ int kho_fill_kimage(struct kimage *image)
  *
  * Areas are tried from the last to the first, which keeps the one below 4 GiB
  * for the next kernel's own use as long as others have room. A place that can be
- * allocated is preferred to one that the segment has to be copied to.
+ * allocated is preferred to one that the segment has to be copied to. Neither has
+ * poisoned pages.
  *
  * If there is no room for the segment, and nothing is preserved, the image is loaded without
  * a handover.
@@ -136,6 +137,7 @@ int kho_fill_kimage(struct kimage *image)
 int kho_locate_mem_hole(struct kexec_buf *kbuf,
 			int (*func)(struct resource *, void *))
 {
+	bool poisoned = false;
 	int err = -EOPNOTSUPP;
 	unsigned int i;
 
@@ -155,7 +157,7 @@ int kho_locate_mem_hole(struct kexec_buf *kbuf,
 		struct resource res = DEFINE_RES_MEM(kho_scratch[i].addr,
 						     kho_scratch[i].size);
 
-		if (func(&res, kbuf) != 1)
+		if (!kho_image_find_hole(kbuf, &res, func, &poisoned))
 			continue;
 
 		if (err != -EOPNOTSUPP)
@@ -170,8 +172,12 @@ int kho_locate_mem_hole(struct kexec_buf *kbuf,
 		return 1;
 	}
 
-	pr_err("no room in scratch for a segment of %lu KiB; see kho_scratch=\n",
-	       kbuf->memsz >> 10);
+	if (poisoned)
+		pr_err("no room in scratch for a segment of %lu KiB without poisoned pages; see kho_scratch=\n",
+		       kbuf->memsz >> 10);
+	else
+		pr_err("no room in scratch for a segment of %lu KiB; see kho_scratch=\n",
+		       kbuf->memsz >> 10);
 	return -EADDRNOTAVAIL;
 }
 
@@ -202,7 +208,7 @@ int kho_check_image(const struct kimage *image)
  * Context: kernel_kexec(), with the kexec lock held, while everything runs.
  * Return:
  * * 0 - the reboot may go on
- * * %-EIO - a segment of @image has changed since it was loaded
+ * * %-EIO - a segment of @image has changed since it was loaded, or its memory is poisoned
  * * %-EPROTO, %-EUCLEAN - as in kho_check_out()
  */
 int kho_kexec_prepare(struct kimage *image)
