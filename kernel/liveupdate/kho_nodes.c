@@ -93,6 +93,12 @@ void kho_node_unmark(unsigned long pfn)
 	set_page_private(pfn_to_page(pfn), 0);
 }
 
+static bool has_tag(unsigned long pfn, unsigned long tag)
+{
+	/* A page that is not a node may be in use, and its private may change. */
+	return data_race(page_private(pfn_to_page(pfn))) == tag;
+}
+
 /**
  * kho_node_valid - check that an entry of the outgoing tree can be followed
  * @phys: what the entry says
@@ -111,9 +117,8 @@ bool kho_node_valid(u64 phys, unsigned long first_key, unsigned int level)
 	if (kho_out_damaged())
 		return false;
 
-	/* A page that is not a node may be in use, and its private may change. */
 	if (likely(PAGE_ALIGNED(phys) && pfn_valid(pfn) &&
-		   data_race(page_private(pfn_to_page(pfn))) == node_tag(first_key, level)))
+		   has_tag(pfn, node_tag(first_key, level))))
 		return true;
 
 	if (kho_give_up())

@@ -341,9 +341,13 @@ static void damage_fdt(u32 offset, u32 value)
 }
 
 #define DAMAGED_FDT(name, member, value)				\
-	TEST(check_out_fdt_##name)					\
+	static void damaged_fdt_##name(void)				\
 	{								\
 		damage_fdt(offsetof(struct fdt_header, member), value);	\
+	}								\
+	TEST(check_out_fdt_##name)					\
+	{								\
+		damaged_fdt_##name();					\
 	}
 
 DAMAGED_FDT(magic, magic, 0)

@@ -21,8 +21,10 @@
 #define smp_store_release(p, v)	__atomic_store_n(p, v, __ATOMIC_RELEASE)
 
 #undef smp_rmb
+/* For x86, which has no others to pair with. */
 #define smp_rmb()		barrier()
 
+/* For KCSAN, which is not here. */
 #define data_race(expr)		(expr)
 
 #define __no_kcsan		__attribute__((no_sanitize("thread")))
