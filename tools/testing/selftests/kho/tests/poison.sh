@@ -40,6 +40,8 @@ stage2()
 {
 	local pages
 	check "handed over" [ -d $KHO/in ]
+	# If nothing is preserved, an image that does not fit is loaded without a handover.
+	check "producer preserves" producer preserve
 	pages=$(each_mib)
 	say "note $(echo "$pages" | wc -w) pages are poisoned"
 	check "a page in each MiB of scratch is poisoned" poison $pages
