@@ -14,14 +14,16 @@
 #include <linux/kexec_handover.h>
 #include <linux/kho/abi/memfd.h>
 #include <linux/kho_mm.h>
+#include <linux/list.h>
 #include <linux/liveupdate.h>
 #include <linux/mm.h>
+#include <linux/mnt_idmapping.h>
 #include <linux/pagemap.h>
 #include <linux/pid_namespace.h>
-#include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/shmem_fs.h>
+#include <linux/slab.h>
 #include <linux/uaccess.h>
-#include <linux/vmalloc.h>
 #include <uapi/linux/memfd.h>
 
 #include "internal.h"
@@ -60,7 +62,32 @@ static bool ser_valid(const struct memfd_luo_ser *ser)
 	return !ser->nr_folios == !ser->folios.total_pages;
 }
 
-/* A folio of the list, or NULL. Whatever the list says of it is not looked at yet. */
+/**
+ * struct memfd_in - a memfd of the previous kernel that is being retrieved
+ * @ser: describes it; in a folio that belongs to this
+ * @list: where to read the list of its folios on
+ * @entries: the part of the list that was read last
+ * @next: the first entry of that part that has not been dealt with
+ * @nr: how many entries of that part have not been
+ * @left: how many entries of the whole list have not been
+ * @file: the file; NULL if there is none yet
+ * @held: folios that were claimed and are not in @file, by their &folio.lru
+ *
+ * It is kept, in private_data of the operations, if retrieving fails for another reason
+ * than damage. All that was claimed by then is in it, so that no folio gets lost.
+ */
+struct memfd_in {
+	const struct memfd_luo_ser *ser;
+	struct kho_vmalloc_reader list;
+	const struct memfd_luo_folio_ser *entries;
+	const struct memfd_luo_folio_ser *next;
+	u64 nr;
+	u64 left;
+	struct file *file;
+	struct list_head held;
+};
+
+/* Claim a folio of the list, or return NULL. What else the list says is not looked at. */
 static struct folio *claim_folio(const struct memfd_luo_folio_ser *entry)
 {
 	struct folio *folio = kho_restore_folio(PFN_PHYS(entry->pfn));
@@ -68,18 +95,24 @@ static struct folio *claim_folio(const struct memfd_luo_folio_ser *entry)
 	return folio ? page_rmappable_folio(&folio->page) : NULL;
 }
 
-/* See that a folio can be where the list says, and put it there. */
+/* Shmem has large folios only with huge pages, and none without them. */
+static bool folio_supported(const struct folio *folio)
+{
+	return !folio_test_large(folio) ||
+	       (IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) &&
+		folio_order(folio) <= MAX_PAGECACHE_ORDER);
+}
+
+/* Check that a folio can be where the list says, and note where that is. */
 static int prepare_folio(struct folio *folio,
 			 const struct memfd_luo_folio_ser *entry)
 {
 	unsigned long nr_pages = 1;
+	int err = 0;
 
 	if (folio_test_large(folio)) {
-		/* Shmem has such folios only with huge pages, and without none. */
-		if (folio_order(folio) > MAX_PAGECACHE_ORDER ||
-		    !IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE))
-			return -EOPNOTSUPP;
 		nr_pages = folio_nr_pages(folio);
+		err = folio_supported(folio) ? 0 : -EOPNOTSUPP;
 	}
 
 	if (entry->flags & ~(MEMFD_LUO_FOLIO_DIRTY | MEMFD_LUO_FOLIO_UPTODATE) ||
@@ -88,30 +121,15 @@ static int prepare_folio(struct folio *folio,
 		return -EBADMSG;
 
 	/*
-	 * What is clean gets lost when memory is short, and whether it was written to in
-	 * memory only the page tables of the previous kernel may have known.
+	 * Reclaim drops a clean folio. Whether a folio was written to in memory, only the
+	 * page tables of the previous kernel may have known.
 	 */
 	if (entry->flags & MEMFD_LUO_FOLIO_UPTODATE)
 		__folio_mark_uptodate(folio);
 	if (entry->flags)
 		folio_set_dirty(folio);
 	folio->index = entry->index;
-	return 0;
-}
-
-/* Free folios of the list, as long as they are there. */
-static void discard(const struct memfd_luo_folio_ser *entries, u64 nr)
-{
-	struct folio *folio;
-	u64 i;
-
-	for (i = 0; i < nr; i++) {
-		folio = claim_folio(&entries[i]);
-		if (!folio)
-			return;
-		folio_put(folio);
-		cond_resched();
-	}
+	return err;
 }
 
 /*
@@ -130,84 +148,109 @@ static void note_end(struct inode *inode, struct folio *folio)
 /* So many folios at once. */
 #define BATCH_SIZE	32
 
-/*
- * Give the file the next folios of the list. Sets *@nr to how many entries have been
- * dealt with, which includes the one that makes it fail.
- */
-static int fill_batch(struct inode *inode, const struct memfd_luo_folio_ser *entries,
-		      u64 *nr)
+/* Give the file folios. Those that it does not get are held. */
+static int insert_folios(struct memfd_in *in, struct folio **folios, unsigned int nr)
 {
+	struct inode *inode = file_inode(in->file);
+	unsigned int inserted = 0;
+	int err;
+
+	note_end(inode, folios[nr - 1]);
+	err = shmem_insert_folios(inode, folios, nr, &inserted);
+	while (inserted < nr)
+		list_add_tail(&folios[inserted++]->lru, &in->held);
+
+	/* Another folio of the list is there. */
+	return err == -EEXIST ? -EBADMSG : err;
+}
+
+/* Read the next part of the list. */
+static int next_part(struct memfd_in *in)
+{
+	void *block;
+
+	kho_vmalloc_free_block(&in->list, in->entries);
+	in->entries = NULL;
+	block = kho_vmalloc_read_block(&in->list);
+	if (IS_ERR_OR_NULL(block))
+		return block ? PTR_ERR(block) : -EBADMSG;
+
+	in->entries = block;
+	in->next = block;
+	in->nr = min_t(u64, in->left, FOLIOS_PER_PAGE << in->list.order);
+	return 0;
+}
+
+/* The next entry of the part that was read. From now on it has been dealt with. */
+static const struct memfd_luo_folio_ser *next_entry(struct memfd_in *in)
+{
+	in->nr--;
+	in->left--;
+	return in->next++;
+}
+
+/* Claim the next folios of the list, and give them to the file. */
+static int insert_listed(struct memfd_in *in)
+{
+	unsigned int nr = 0, max_nr = min_t(u64, in->nr, BATCH_SIZE);
+	const struct memfd_luo_folio_ser *entry;
 	struct folio *folios[BATCH_SIZE];
-	unsigned int claimed = 0, inserted = 0;
 	int err = 0;
 
-	*nr = min(*nr, BATCH_SIZE);
-	while (claimed < *nr && !err) {
-		folios[claimed] = claim_folio(&entries[claimed]);
-		if (!folios[claimed]) {
-			err = -EBADMSG;
-			*nr = claimed + 1;
-			goto out;
-		}
-		err = prepare_folio(folios[claimed], &entries[claimed]);
-		claimed++;
+	while (nr < max_nr && !err) {
+		entry = next_entry(in);
+		folios[nr] = claim_folio(entry);
+		err = folios[nr] ? prepare_folio(folios[nr], entry) : -EBADMSG;
+		nr += !!folios[nr];
 	}
 
-	if (err) {
-		*nr = claimed;
-		goto out;
-	}
+	if (!err)
+		return insert_folios(in, folios, nr);
 
-	/* Those that are inserted are no longer ours. */
-	note_end(inode, folios[claimed - 1]);
-	err = shmem_insert_folios(inode, folios, claimed, &inserted);
-out:
-	while (claimed > inserted)
-		folio_put(folios[--claimed]);
-
+	while (nr)
+		list_add(&folios[--nr]->lru, &in->held);
 	return err;
 }
 
-static int fill(struct inode *inode, const struct memfd_luo_folio_ser *entries, u64 nr)
+/* Give the file folios that an earlier call has claimed. */
+static int insert_held(struct memfd_in *in)
 {
-	u64 done, batch;
-	int err;
+	struct folio *folios[BATCH_SIZE], *folio;
+	unsigned int nr = 0;
+	LIST_HEAD(batch);
 
-	for (done = 0; done < nr; done += batch) {
-		batch = nr - done;
-		err = fill_batch(inode, entries + done, &batch);
-		if (err)
-			goto err_discard;
+	list_for_each_entry(folio, &in->held, lru) {
+		if (nr == BATCH_SIZE)
+			break;
+		if (!folio_supported(folio))
+			return -EOPNOTSUPP;
+		folios[nr++] = folio;
+	}
+
+	list_cut_before(&batch, &in->held, &folio->lru);
+	return insert_folios(in, folios, nr);
+}
+
+/* Give the file all its folios. */
+static int fill(struct memfd_in *in)
+{
+	int err = 0;
+
+	while (!err && (in->left || !list_empty(&in->held))) {
+		/* It may take long, and can be done another time. */
+		if (fatal_signal_pending(current))
+			return -EINTR;
+
+		if (!list_empty(&in->held))
+			err = insert_held(in);
+		else if (!in->nr)
+			err = next_part(in);
+		else
+			err = insert_listed(in);
 		cond_resched();
 	}
 
-	return 0;
-
-err_discard:
-	pr_err("memfd not retrieved: folio %llu to %llu of %llu: %d\n", done,
-	       done + batch - 1, nr, err);
-	discard(entries + done + batch, nr - done - batch);
 	return err;
-}
-
-/*
- * Claim the list of folios. NULL when there are none. An ERR_PTR() when it cannot be
- * read, and then nobody knows where they are.
- */
-static const struct memfd_luo_folio_ser *claim_list(const struct memfd_luo_ser *ser)
-{
-	const struct memfd_luo_folio_ser *entries;
-
-	if (!ser->nr_folios)
-		return NULL;
-
-	entries = kho_restore_vmalloc(&ser->folios);
-	if (entries)
-		return entries;
-
-	pr_err("list of folios of a memfd cannot be read: memory of %llu folios stays reserved\n",
-	       ser->nr_folios);
-	return ERR_PTR(-EBADMSG);
 }
 
 /*
@@ -237,100 +280,182 @@ static int set_seals(struct inode *inode, unsigned int seals)
 	return 0;
 }
 
-/* Takes the folios, also when it fails. */
-static struct file *make_file(const struct memfd_luo_ser *ser,
-			      const struct memfd_luo_folio_ser *entries)
+/* The owner is whoever retrieves the file: none was handed over. */
+static void set_owner(struct inode *inode)
 {
-	struct file *file = shmem_file_setup(MEMFD_PREFIX "luo", 0, VM_NORESERVE);
-	struct inode *inode;
-	int err;
+	inode_fsuid_set(inode, &nop_mnt_idmap);
+	inode_fsgid_set(inode, &nop_mnt_idmap);
+}
 
-	if (IS_ERR(file)) {
-		discard(entries, ser->nr_folios);
-		return file;
+static int make_file(struct memfd_in *in)
+{
+	struct file *file;
+
+	/* One that could not be emptied when it could not be filled. */
+	if (in->file) {
+		set_owner(file_inode(in->file));
+		return 0;
 	}
+
+	file = shmem_file_setup(MEMFD_PREFIX "luo", 0, VM_NORESERVE);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
 
 	file->f_mode |= FMODE_LSEEK | FMODE_PREAD | FMODE_PWRITE;
 	file->f_flags |= O_LARGEFILE;
-	inode = file_inode(file);
-
+	file->f_pos = in->ser->pos;
 	/* It was not handed over: nobody shall gain by that. The owner can change it. */
-	inode->i_mode &= ~0177;
-	i_size_write(inode, ser->size);
-	err = fill(inode, entries, ser->nr_folios) ?: set_seals(inode, ser->seals);
-	if (err) {
-		fput(file);
-		return ERR_PTR(err);
-	}
-
-	file->f_pos = ser->pos;
-	return file;
+	file_inode(file)->i_mode &= ~0177;
+	i_size_write(file_inode(file), in->ser->size);
+	in->file = file;
+	return 0;
 }
 
-/* Claim what describes the memfd. The folio of it is returned. */
-static const struct memfd_luo_ser *claim_ser(u64 phys, struct folio **folio)
+/* Claim what describes the memfd, or return NULL after one line. */
+static const struct memfd_luo_ser *claim_ser(u64 phys)
 {
+	struct folio *folio = kho_restore_folio(phys);
 	const struct memfd_luo_ser *ser;
 
-	*folio = kho_restore_folio(phys);
-	if (!*folio)
+	if (!folio)
 		return NULL;
 
-	ser = folio_address(*folio);
+	ser = folio_address(folio);
 	if (ser_valid(ser))
 		return ser;
 
 	pr_err("memfd at %#llx is damaged: its memory stays reserved\n", phys);
-	folio_put(*folio);
+	folio_put(folio);
 	return NULL;
+}
+
+/* Allocates nothing, so that a file can always be given up. */
+static int begin(struct memfd_in *in, u64 phys)
+{
+	const struct memfd_luo_ser *ser = claim_ser(phys);
+
+	if (!ser)
+		return -EBADMSG;
+
+	*in = (struct memfd_in){ .ser = ser, .left = ser->nr_folios };
+	INIT_LIST_HEAD(&in->held);
+	if (!in->left || !kho_vmalloc_read_begin(&in->list, &ser->folios))
+		return 0;
+
+	pr_err("list of folios of a memfd cannot be read: memory of %llu folios stays reserved\n",
+	       ser->nr_folios);
+	folio_put(virt_to_folio(ser));
+	return -EBADMSG;
+}
+
+/* Free the list, of which nothing is needed any more. */
+static void end(struct memfd_in *in)
+{
+	kho_vmalloc_free_block(&in->list, in->entries);
+	kho_vmalloc_read_end(&in->list);
+	folio_put(virt_to_folio(in->ser));
+}
+
+/* Free all. A list that is damaged is believed as long as its folios are there. */
+static void drop(struct memfd_in *in)
+{
+	struct folio *folio, *next;
+
+	if (in->file)
+		fput(in->file);
+
+	list_for_each_entry_safe(folio, next, &in->held, lru) {
+		folio_put(folio);
+		cond_resched();
+	}
+
+	while (in->left) {
+		if (!in->nr) {
+			if (next_part(in))
+				break;
+			continue;
+		}
+
+		folio = claim_folio(next_entry(in));
+		if (!folio)
+			break;
+		folio_put(folio);
+		cond_resched();
+	}
+
+	end(in);
+}
+
+/*
+ * Take the folios out of the file again: a file that nobody has got must not be charged
+ * to a cgroup which it has filled, or count for overcommit. All folios stay claimed.
+ */
+static void suspend(struct memfd_in *in)
+{
+	struct inode *inode;
+
+	if (!in->file)
+		return;
+
+	inode = file_inode(in->file);
+	shmem_remove_folios(inode, &in->held);
+	if (!mapping_empty(inode->i_mapping))
+		return;
+
+	fput(in->file);
+	in->file = NULL;
 }
 
 static int memfd_retrieve(struct liveupdate_file_op_args *args)
 {
-	const struct memfd_luo_folio_ser *entries;
-	const struct memfd_luo_ser *ser;
-	struct folio *folio;
-	struct file *file;
+	struct memfd_in *in = args->private_data;
+	int err;
 
-	ser = claim_ser(args->serialized_data, &folio);
-	if (!ser)
-		return -EBADMSG;
+	if (!in) {
+		in = kmalloc(sizeof(*in), GFP_KERNEL);
+		if (!in)
+			return -ENOMEM;
 
-	entries = claim_list(ser);
-	if (IS_ERR(entries)) {
-		file = ERR_CAST(entries);
-	} else {
-		file = make_file(ser, entries);
-		vfree(entries);
+		err = begin(in, args->serialized_data);
+		if (err) {
+			kfree(in);
+			return err;
+		}
+		args->private_data = in;
 	}
-	folio_put(folio);
-	if (IS_ERR(file))
-		return PTR_ERR(file);
 
-	args->file = file;
-	return 0;
+	err = make_file(in) ?: fill(in) ?:
+	      set_seals(file_inode(in->file), in->ser->seals);
+	if (err && err != -EBADMSG) {
+		suspend(in);
+		return err;
+	}
+
+	if (err) {
+		pr_err("memfd not retrieved: its list of %llu folios is damaged before entry %llu\n",
+		       in->ser->nr_folios, in->ser->nr_folios - in->left);
+		drop(in);
+	} else {
+		args->file = in->file;
+		end(in);
+	}
+
+	kfree(in);
+	args->private_data = NULL;
+	return err;
 }
 
 static void memfd_finish(struct liveupdate_file_op_args *args)
 {
-	const struct memfd_luo_folio_ser *entries;
-	const struct memfd_luo_ser *ser;
-	struct folio *folio;
+	struct memfd_in on_stack, *in = args->private_data ?: &on_stack;
 
-	/* What was retrieved, or has failed to be, is gone. */
+	/* A file that was retrieved is not ours, and nothing is left of a damaged one. */
 	if (args->retrieve_status)
 		return;
 
-	ser = claim_ser(args->serialized_data, &folio);
-	if (!ser)
-		return;
-
-	entries = claim_list(ser);
-	if (!IS_ERR(entries)) {
-		discard(entries, ser->nr_folios);
-		vfree(entries);
-	}
-	folio_put(folio);
+	if (args->private_data || !begin(in, args->serialized_data))
+		drop(in);
+	kfree(args->private_data);
 }
 
 /*
@@ -361,6 +486,7 @@ static const struct liveupdate_file_ops memfd_ops = {
 	.size = memfd_size,
 	.get_id = memfd_get_id,
 	.owner = THIS_MODULE,
+	.retriable = true,
 };
 
 static struct liveupdate_file_handler memfd_handler = {

@@ -10,6 +10,22 @@
 struct folio;
 struct page;
 
+/**
+ * struct kho_vmalloc_reader - position in a preserved vmalloc area
+ * @chunk: private: the page of the chain that is being read; belongs to the reader
+ * @next_phys: private: physical address of the page of the chain after @chunk
+ * @slot: private: the next slot of @chunk
+ * @left: private: pages of the area that have not been read
+ * @order: each block has 2^@order pages
+ */
+struct kho_vmalloc_reader {
+	struct kho_vmalloc_chunk *chunk;
+	u64 next_phys;
+	unsigned int slot;
+	unsigned int left;
+	unsigned int order;
+};
+
 #ifdef CONFIG_KEXEC_HANDOVER
 
 /* State. */
@@ -35,6 +51,12 @@ void kho_remove_subtree(void *blob);
 struct folio *kho_restore_folio(phys_addr_t phys);
 struct page *kho_restore_pages(phys_addr_t phys, unsigned long nr_pages);
 void *kho_restore_vmalloc(const struct kho_vmalloc *preservation);
+int kho_vmalloc_read_begin(struct kho_vmalloc_reader *reader,
+			   const struct kho_vmalloc *preservation);
+void *kho_vmalloc_read_block(struct kho_vmalloc_reader *reader);
+void kho_vmalloc_read_end(struct kho_vmalloc_reader *reader);
+void kho_vmalloc_free_block(const struct kho_vmalloc_reader *reader,
+			    const void *block);
 void kho_restore_free(void *mem);
 int kho_retrieve_subtree(const char *name, phys_addr_t *phys, size_t *size);
 
@@ -124,6 +146,25 @@ static inline struct page *kho_restore_pages(phys_addr_t phys,
 static inline void *kho_restore_vmalloc(const struct kho_vmalloc *preservation)
 {
 	return NULL;
+}
+
+static inline int kho_vmalloc_read_begin(struct kho_vmalloc_reader *reader,
+					 const struct kho_vmalloc *preservation)
+{
+	return -EOPNOTSUPP;
+}
+
+static inline void *kho_vmalloc_read_block(struct kho_vmalloc_reader *reader)
+{
+	return NULL;
+}
+
+static inline void kho_vmalloc_read_end(struct kho_vmalloc_reader *reader) {}
+
+static inline void
+kho_vmalloc_free_block(const struct kho_vmalloc_reader *reader,
+		       const void *block)
+{
 }
 
 static inline void kho_restore_free(void *mem) {}

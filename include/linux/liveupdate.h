@@ -24,12 +24,15 @@ struct module;
 /**
  * struct liveupdate_file_op_args - what an operation on a file is about
  * @handler: the handler
- * @retrieve_status: of retrieve, for those that come after it: 1 when it
- *		     succeeded, 0 when it was not called, -errno when it failed
+ * @retrieve_status: state of the file, for retrieve and the operations after it: 1 if
+ *		     retrieve succeeded; -errno if it failed for good; 0 if it was not
+ *		     called, or has failed and can be called again, see
+ *		     &liveupdate_file_ops.retriable
  * @file: the file. Retrieve sets it to a new one; NULL after it when there is none
  * @serialized_data: what the next kernel gets: preserve and freeze may set it
  * @private_data: for the handler, which sets it in preserve or retrieve and finds
- *		  it in all later operations of the same kernel
+ *		  it in all later operations of the same kernel. Retrieve starts with
+ *		  NULL, or with what an earlier call of a retriable handler has left
  */
 struct liveupdate_file_op_args {
 	struct liveupdate_file_handler *handler;
@@ -50,8 +53,9 @@ struct liveupdate_file_op_args {
  *	    now on, but for the memory that user space has mapped. 0 or -errno,
  *	    and then the reboot fails and nothing has changed
  * @unfreeze: the reboot has failed after all: take @freeze back
- * @retrieve: make the file anew, in the next kernel. 0 or -errno, and that is
- *	      final: it is called once for each file. Must be there
+ * @retrieve: make the file anew, in the next kernel. 0 or -errno. Both are final: it
+ *	      is called once for each file, unless the handler is @retriable. Must be
+ *	      there
  * @can_finish: whether @finish can be called now
  * @finish: nobody needs what was handed over any more. Free it, unless @retrieve
  *	    has made something of it, which is the file's. Must be there
@@ -63,6 +67,12 @@ struct liveupdate_file_op_args {
  *	    handler; the address of the struct file when it is not there. An inode
  *	    is a better one for who preserves what is behind it
  * @owner: the module that is pinned as long as there are files
+ * @retriable: @retrieve can be called again after it has failed, and loses nothing that
+ *	       was handed over unless it returns -EBADMSG. That says that what was handed
+ *	       over is damaged, and is the only -errno that is final. After any other one
+ *	       the next call, or @finish with a retrieve_status of 0, finds in
+ *	       private_data what the last call has left there. The handler stays pinned.
+ *	       A handler that is written for Linux 7.x does not set this
  *
  * All may sleep. For one file they are called one after the other. Freezing and
  * unfreezing may happen several times.
@@ -80,6 +90,7 @@ struct liveupdate_file_ops {
 	loff_t (*size)(struct liveupdate_file_op_args *args);
 	unsigned long (*get_id)(struct file *file);
 	struct module *owner;
+	bool retriable;
 };
 
 /**
@@ -119,14 +130,18 @@ struct liveupdate_flb_op_args {
  * @preserve: the first file that relies on it is about to be preserved. 0 or
  *	      -errno, and then the file is not preserved
  * @unpreserve: the last one is not preserved any more: take @preserve back
- * @retrieve: make the object anew, in the next kernel. 0 or -errno, and that is
- *	      final
+ * @retrieve: make the object anew, in the next kernel. 0 or -errno. Both are final: it
+ *	      is called once, unless the object is @retriable
  * @finish: the last file that relies on it was finished: free it. Nobody may have
  *	    asked for it, then it was retrieved for this
  * @owner: the module that is pinned from preserve to unpreserve, and from retrieve
  *	   to finish
+ * @retriable: @retrieve can be called again after it has failed, and has changed nothing
+ *	       then, unless it returns -EBADMSG, which is final. If it fails when the last
+ *	       file is finished, there is no later occasion: that is final as well, and
+ *	       the memory of the object stays reserved
  *
- * All but @owner must be there, and may sleep. They are called one after the other.
+ * The operations must be there, and may sleep. They are called one after the other.
  */
 struct liveupdate_flb_ops {
 	int (*preserve)(struct liveupdate_flb_op_args *args);
@@ -134,6 +149,7 @@ struct liveupdate_flb_ops {
 	int (*retrieve)(struct liveupdate_flb_op_args *args);
 	void (*finish)(struct liveupdate_flb_op_args *args);
 	struct module *owner;
+	bool retriable;
 };
 
 /* Private: an object on one side. */
@@ -142,7 +158,7 @@ struct luo_flb_state {
 	unsigned long count;	/* of reasons to keep it */
 	u64 data;
 	void *obj;
-	int status;		/* 1 when it was retrieved, -errno when it cannot be */
+	int status;		/* 1 when it was retrieved, -errno when it can never be */
 };
 
 /**

@@ -244,9 +244,9 @@ static const struct kho_vmalloc_chunk *incoming_chunk(u64 phys)
 }
 
 /*
- * Note the pages of all blocks. The counts are not trusted: each chunk and
- * each block must be preserved, no chunk but the last may be partly filled,
- * and all together must be what the descriptor says.
+ * Check the chain, and note the pages of all blocks unless @pages is NULL. The counts
+ * are not trusted: each chunk and each block must be preserved, no chunk but the last
+ * may be partly filled, and all together must be what the descriptor says.
  */
 static int collect_pages(const struct kho_vmalloc *preservation,
 			 struct page **pages)
@@ -268,8 +268,9 @@ static int collect_pages(const struct kho_vmalloc *preservation,
 			    !kho_run_preserved(PHYS_PFN(phys), step))
 				return -EINVAL;
 
-			for (i = 0; i < step; i++)
-				pages[found++] = pfn_to_page(PHYS_PFN(phys) + i);
+			for (i = 0; pages && i < step; i++)
+				pages[found + i] = pfn_to_page(PHYS_PFN(phys) + i);
+			found += step;
 		}
 
 		if (found == nr && slot < KHO_VMALLOC_SLOTS && chunk->phys[slot])
@@ -280,6 +281,26 @@ static int collect_pages(const struct kho_vmalloc *preservation,
 	}
 
 	return phys ? -EINVAL : 0;
+}
+
+/* Whether a descriptor can be what it says. If not, one line says so. */
+static bool descriptor_valid(const struct kho_vmalloc *preservation)
+{
+	unsigned int nr = preservation->total_pages;
+
+	if (nr && preservation->order <= MAX_PAGE_ORDER && nr <= kho_in.nr_pages &&
+	    !(preservation->flags & ~(KHO_VMALLOC_ALLOC | KHO_VMALLOC_HUGE_VMAP)))
+		return true;
+
+	pr_warn("vmalloc area not restored: descriptor with %u pages of order %u, flags %#x\n",
+		nr, preservation->order, preservation->flags);
+	return false;
+}
+
+static void say_damaged(const struct kho_vmalloc *preservation)
+{
+	pr_warn("vmalloc area not restored: its list of %u pages at %#llx is damaged\n",
+		preservation->total_pages, preservation->first);
 }
 
 /*
@@ -376,12 +397,8 @@ void *kho_restore_vmalloc(const struct kho_vmalloc *preservation)
 	if (!is_kho_boot())
 		return NULL;
 
-	if (!nr || order > MAX_PAGE_ORDER || nr > kho_in.nr_pages ||
-	    preservation->flags & ~(KHO_VMALLOC_ALLOC | KHO_VMALLOC_HUGE_VMAP)) {
-		pr_warn("vmalloc area not restored: descriptor with %u pages of order %u, flags %#x\n",
-			nr, order, preservation->flags);
+	if (!descriptor_valid(preservation))
 		return NULL;
-	}
 
 	pages = kvmalloc_array(nr, sizeof(*pages), GFP_KERNEL | __GFP_NOWARN);
 	if (!pages)
@@ -414,9 +431,155 @@ void *kho_restore_vmalloc(const struct kho_vmalloc *preservation)
 	return addr;
 
 err_damaged:
-	pr_warn("vmalloc area not restored: its list of %u pages at %#llx is damaged\n",
-		nr, preservation->first);
+	say_damaged(preservation);
 	kvfree(pages);
 	return NULL;
 }
 EXPORT_SYMBOL_GPL(kho_restore_vmalloc);
+
+/**
+ * kho_vmalloc_read_begin - begin to read a preserved vmalloc area in pieces
+ * @reader: the reader; is set up by this
+ * @preservation: what kho_preserve_vmalloc() or kho_vmalloc_append() filled in, in the
+ *		  previous kernel
+ *
+ * For a long list that is read once, from its start to its end. Unlike
+ * kho_restore_vmalloc() this neither allocates memory nor maps the area, and pages that
+ * were read can be freed before the others are read. The whole chain is checked first,
+ * and nothing is claimed yet.
+ *
+ * Context: Process context; may sleep.
+ * Return: 0, and then kho_vmalloc_read_end() must follow; or
+ *
+ * * %-EBADMSG - this is not a handover boot, or the area is not preserved as described,
+ *   or was restored before. Nothing has changed.
+ */
+int kho_vmalloc_read_begin(struct kho_vmalloc_reader *reader,
+			   const struct kho_vmalloc *preservation)
+{
+	if (!is_kho_boot() || !descriptor_valid(preservation))
+		return -EBADMSG;
+
+	if (collect_pages(preservation, NULL)) {
+		say_damaged(preservation);
+		return -EBADMSG;
+	}
+
+	*reader = (struct kho_vmalloc_reader){
+		.next_phys = preservation->first,
+		.left = preservation->total_pages,
+		.order = preservation->order,
+	};
+	return 0;
+}
+EXPORT_SYMBOL_GPL(kho_vmalloc_read_begin);
+
+/* Claim the next page of the chain. */
+static int claim_chunk(struct kho_vmalloc_reader *reader)
+{
+	struct folio *folio = kho_restore_folio(reader->next_phys);
+
+	if (!folio)
+		return -EBADMSG;
+
+	reader->chunk = folio_address(folio);
+	reader->next_phys = reader->chunk->next;
+	reader->slot = 0;
+	return 0;
+}
+
+static void free_chunk(struct kho_vmalloc_reader *reader)
+{
+	if (reader->chunk)
+		folio_put(virt_to_folio(reader->chunk));
+	reader->chunk = NULL;
+}
+
+/**
+ * kho_vmalloc_read_block - claim the next pages of a preserved vmalloc area
+ * @reader: the reader; is behind them afterwards, unless this fails
+ *
+ * Context: Process context; may sleep. One at a time for a reader.
+ * Return: the address of 2^@reader->order contiguous pages in the direct map, which the
+ * caller owns, and passes to kho_vmalloc_free_block(); %NULL at the end of the area; or
+ * an ERR_PTR():
+ *
+ * * %-EBADMSG - the pages, or those that list them, have been claimed meanwhile, or are
+ *   listed twice
+ * * %-ENOMEM - the pages were preserved in more pieces than can be claimed without
+ *   memory. The call can be repeated.
+ */
+void *kho_vmalloc_read_block(struct kho_vmalloc_reader *reader)
+{
+	unsigned int nr_pages = 1U << reader->order;
+	struct page *page;
+	u64 phys;
+	int err;
+
+	if (!reader->left)
+		return NULL;
+
+	if (!reader->chunk) {
+		err = claim_chunk(reader);
+		if (err)
+			return ERR_PTR(err);
+	}
+
+	phys = reader->chunk->phys[reader->slot];
+	page = kho_restore_pages(phys, nr_pages);
+	if (!page)
+		return ERR_PTR(kho_run_preserved(PHYS_PFN(phys), nr_pages) ?
+			       -ENOMEM : -EBADMSG);
+
+	reader->left -= nr_pages;
+	if (++reader->slot == KHO_VMALLOC_SLOTS || !reader->left)
+		free_chunk(reader);
+
+	return page_address(page);
+}
+EXPORT_SYMBOL_GPL(kho_vmalloc_read_block);
+
+/**
+ * kho_vmalloc_free_block - free what kho_vmalloc_read_block() returned
+ * @reader: the reader
+ * @block: the block; %NULL is ignored
+ *
+ * Context: Any that can free pages.
+ */
+void kho_vmalloc_free_block(const struct kho_vmalloc_reader *reader,
+			    const void *block)
+{
+	struct page *page;
+	unsigned int i;
+
+	if (!block)
+		return;
+
+	page = virt_to_page(block);
+	for (i = 0; i < 1U << reader->order; i++)
+		__free_page(page + i);
+}
+EXPORT_SYMBOL_GPL(kho_vmalloc_free_block);
+
+/**
+ * kho_vmalloc_read_end - free the pages of an area that have not been read
+ * @reader: a reader that kho_vmalloc_read_begin() has set up
+ *
+ * Blocks that the caller still has stay the caller's. Pages that cannot be claimed stay
+ * reserved.
+ *
+ * Context: Process context; may sleep.
+ */
+void kho_vmalloc_read_end(struct kho_vmalloc_reader *reader)
+{
+	void *block;
+
+	while ((block = kho_vmalloc_read_block(reader)) && !IS_ERR(block)) {
+		kho_vmalloc_free_block(reader, block);
+		cond_resched();
+	}
+
+	free_chunk(reader);
+	reader->left = 0;
+}
+EXPORT_SYMBOL_GPL(kho_vmalloc_read_end);

@@ -10,6 +10,7 @@
 
 #define pr_fmt(fmt) "luo: " fmt
 
+#include <kunit/static_stub.h>
 #include <linux/atomic.h>
 #include <linux/cleanup.h>
 #include <linux/err.h>
@@ -188,6 +189,26 @@ void luo_files_init(struct luo_files *files)
 	kho_block_set_init(&files->blocks, sizeof(struct luo_file_ser));
 }
 
+/**
+ * luo_file_alloc - allocate a file of a session
+ *
+ * KUnit tests replace it.
+ *
+ * Return: the file, all zero but for its lock; or NULL.
+ */
+struct luo_file *luo_file_alloc(void)
+{
+	struct luo_file *luo_file;
+
+	KUNIT_STATIC_STUB_REDIRECT(luo_file_alloc);
+
+	luo_file = kzalloc(sizeof(*luo_file), LIVEUPDATE_GFP);
+	if (luo_file)
+		mutex_init(&luo_file->lock);
+
+	return luo_file;
+}
+
 static void link_file(struct luo_files *files, struct luo_file *luo_file)
 {
 	list_add_tail(&luo_file->list, &files->list);
@@ -239,14 +260,13 @@ static int add_file(struct luo_files *files, struct file *file, u64 token)
 	if (err)
 		return err;
 
-	luo_file = kzalloc(sizeof(*luo_file), LIVEUPDATE_GFP);
+	luo_file = luo_file_alloc();
 	if (!luo_file) {
 		err = -ENOMEM;
 		goto err_count;
 	}
 
 	luo_file->token = token;
-	mutex_init(&luo_file->lock);
 
 	err = kho_block_set_grow(&files->blocks, files->nr + 1);
 	if (err)
@@ -427,6 +447,19 @@ void luo_files_write(struct luo_files *files, struct luo_session_ser *ser)
 	ser->count = files->nr;
 }
 
+static void free_list(struct luo_files *files)
+{
+	struct luo_file *luo_file, *next;
+
+	list_for_each_entry_safe(luo_file, next, &files->list, list) {
+		list_del(&luo_file->list);
+		kfree(luo_file);
+	}
+
+	files->tokens = RB_ROOT;
+	files->nr = 0;
+}
+
 /**
  * luo_files_forget - drop the list of the files of an incoming session
  * @files: the files
@@ -437,71 +470,111 @@ void luo_files_write(struct luo_files *files, struct luo_session_ser *ser)
  */
 void luo_files_forget(struct luo_files *files)
 {
-	struct luo_file *luo_file, *next;
-
-	list_for_each_entry_safe(luo_file, next, &files->list, list) {
-		list_del(&luo_file->list);
-		kfree(luo_file);
-	}
-
+	free_list(files);
 	kho_block_set_destroy(&files->blocks);
 	luo_files_init(files);
 }
 
 /**
- * luo_files_read - learn which files were handed over
+ * luo_files_take_over - take the list of the files of an incoming session over
  * @files: what luo_files_init() was called for
  * @ser: where the previous kernel says they are
+ *
+ * Allocates nothing. luo_files_read() has to follow.
+ *
+ * Context: Process context; may sleep.
+ * Return: 0; or
+ *
+ * * %-EBADMSG - the list is damaged. There are no files, and the memory of those that
+ *   were handed over stays reserved.
+ */
+int luo_files_take_over(struct luo_files *files, const struct luo_session_ser *ser)
+{
+	if (kho_block_set_restore(&files->blocks, ser->files_pa))
+		return -EBADMSG;
+
+	if (kho_block_set_nr_entries(&files->blocks) == ser->count)
+		return 0;
+
+	luo_files_forget(files);
+	return -EBADMSG;
+}
+
+/**
+ * luo_files_read - learn which files were handed over
+ * @files: what luo_files_take_over() has succeeded for
  *
  * Whether there is a handler for a file, and whether that can make sense of what
  * was handed over, shows when the file is retrieved.
  *
- * Context: Process context; may sleep.
- * Return: 0; -EBADMSG when the list of files is damaged; -ENOMEM. On failure
- * there are no files, and the memory of those that were handed over stays
- * reserved.
+ * Context: Process context; may sleep. Nobody else uses @files.
+ * Return: 0; or
+ *
+ * * %-EBADMSG - two files have the same token. There are no files, and the memory of
+ *   those that were handed over stays reserved.
+ * * %-ENOMEM - there are no files, and this can be called again.
  */
-int luo_files_read(struct luo_files *files, const struct luo_session_ser *ser)
+int luo_files_read(struct luo_files *files)
 {
 	const struct luo_file_ser *entry;
 	struct luo_file *luo_file;
 	struct kho_block_it it;
-	int err = -EBADMSG;
-
-	if (kho_block_set_restore(&files->blocks, ser->files_pa))
-		return -EBADMSG;
-
-	if (kho_block_set_nr_entries(&files->blocks) != ser->count)
-		goto err_forget;
 
 	kho_block_it_init(&it, &files->blocks);
 	while ((entry = kho_block_it_read_entry(&it))) {
-		luo_file = kzalloc(sizeof(*luo_file), GFP_KERNEL);
+		luo_file = luo_file_alloc();
 		if (!luo_file) {
-			err = -ENOMEM;
-			goto err_forget;
+			free_list(files);
+			return -ENOMEM;
 		}
 
 		luo_file->ser = entry;
 		luo_file->token = entry->token;
 		luo_file->serialized_data = entry->data;
-		mutex_init(&luo_file->lock);
 		link_file(files, luo_file);
-		if (rb_find_add(&luo_file->token_node, &files->tokens, token_cmp))
-			goto err_forget;
+		if (rb_find_add(&luo_file->token_node, &files->tokens, token_cmp)) {
+			luo_files_forget(files);
+			return -EBADMSG;
+		}
 	}
 
 	return 0;
+}
 
-err_forget:
-	luo_files_forget(files);
-	return err;
+/* Whether nothing is lost by an error, so that the handler can be asked again. */
+static bool can_retry(const struct liveupdate_file_handler *handler, int err)
+{
+	return handler->ops->retriable && err != -EBADMSG;
+}
+
+/* Have the handler make the file. */
+static int call_retrieve(struct luo_file *luo_file)
+{
+	struct liveupdate_file_op_args args = last_args(luo_file);
+	int err = args.handler->ops->retrieve(&args);
+
+	if (err) {
+		luo_file->suspended = can_retry(args.handler, err);
+		luo_file->private_data = luo_file->suspended ? args.private_data : NULL;
+		luo_file->retrieve_status = luo_file->suspended ? 0 : err;
+		return err;
+	}
+
+	luo_file->suspended = false;
+	luo_file->private_data = args.private_data;
+	if (WARN_ONCE(IS_ERR_OR_NULL(args.file), "luo: %s has retrieved no file\n",
+		      args.handler->compatible)) {
+		luo_file->retrieve_status = -EIO;
+		return -EIO;
+	}
+
+	luo_file->file = args.file;
+	luo_file->retrieve_status = 1;
+	return 0;
 }
 
 static int retrieve(struct luo_file *luo_file)
 {
-	int err;
-
 	if (luo_file->retrieve_status < 0)
 		return luo_file->retrieve_status;
 
@@ -510,16 +583,7 @@ static int retrieve(struct luo_file *luo_file)
 	if (!luo_file->handler)
 		return -EOPNOTSUPP;
 
-	err = call(luo_file, luo_file->handler->ops->retrieve);
-	if (!err && WARN_ONCE(IS_ERR_OR_NULL(luo_file->file),
-			      "luo: %s has retrieved no file\n",
-			      luo_file->handler->compatible)) {
-		luo_file->file = NULL;
-		err = -EIO;
-	}
-
-	luo_file->retrieve_status = err ?: 1;
-	return err;
+	return call_retrieve(luo_file);
 }
 
 /**
@@ -585,13 +649,14 @@ static bool finish(struct luo_file *luo_file)
 	return true;
 }
 
-/* As long as nobody has retrieved a file it does not rely on a handler. */
+/* A file relies on its handler from the first attempt to retrieve it on. */
 static void put_unused_handlers(struct luo_files *files)
 {
 	struct luo_file *luo_file;
 
 	list_for_each_entry(luo_file, &files->list, list) {
-		if (luo_file->handler && !luo_file->retrieve_status) {
+		if (luo_file->handler && !luo_file->retrieve_status &&
+		    !luo_file->suspended) {
 			luo_handler_put(luo_file->handler);
 			luo_file->handler = NULL;
 		}

@@ -125,6 +125,13 @@ static void put_outgoing(struct liveupdate_flb *flb)
 		module_put(owner);
 }
 
+/* Nobody asks for the object any more, or it would be in vain. */
+static void give_up(struct liveupdate_flb *flb, int err)
+{
+	pr_err("shared object %s cannot be retrieved: %d\n", flb->compatible, err);
+	flb->incoming.status = err;
+}
+
 static int retrieve(struct liveupdate_flb *flb)
 {
 	struct luo_flb_state *state = &flb->incoming;
@@ -139,15 +146,16 @@ static int retrieve(struct liveupdate_flb *flb)
 
 	args = args_of(flb, state);
 	err = flb->ops->retrieve(&args);
-	state->status = err ?: 1;
-	state->obj = args.obj;
 	if (err) {
-		pr_err("shared object %s cannot be retrieved: %d\n", flb->compatible,
-		       err);
+		if (!flb->ops->retriable || err == -EBADMSG)
+			give_up(flb, err);
 		module_put(flb->ops->owner);
+		return err;
 	}
 
-	return err;
+	state->status = 1;
+	state->obj = args.obj;
+	return 0;
 }
 
 /* True when it was finished. */
@@ -155,12 +163,20 @@ static bool drop_incoming(struct liveupdate_flb *flb)
 {
 	struct luo_flb_state *state = &flb->incoming;
 	struct liveupdate_flb_op_args args;
+	int err;
 
 	guard(mutex)(&state->lock);
 
 	/* The count is what the previous kernel says: more may come. */
-	if (!state->count || --state->count || retrieve(flb))
+	if (!state->count || --state->count)
 		return false;
+
+	err = retrieve(flb);
+	if (err) {
+		if (!state->status)
+			give_up(flb, err);
+		return false;
+	}
 
 	args = args_of(flb, state);
 	flb->ops->finish(&args);
@@ -231,7 +247,7 @@ EXPORT_SYMBOL_GPL(liveupdate_flb_put_outgoing);
  *	    of files that rely on it but can_preserve, and not from those of objects.
  * Return: 0; -ENOENT when it was not handed over, or is finished; -ENODEV when its
  * module goes away; -EOPNOTSUPP when live update is off; or what its retrieve
- * operation says, every time.
+ * operation says, every time unless the object is retriable.
  */
 int liveupdate_flb_get_incoming(struct liveupdate_flb *flb, void **objp)
 {

@@ -53,6 +53,7 @@
  * runs without any lock.
  */
 
+struct luo_file;
 struct seq_file;
 
 /**
@@ -88,7 +89,9 @@ struct luo_files {
  *	     list, read without
  * @finished: it was finished, or an outgoing one was closed: it is in no list any more,
  *	      or is about to leave it. Written under @lock; readers of lists look without
- * @damaged: -errno when it is incoming and its files cannot be known
+ * @damaged: incoming: 0; -EBADMSG if its list of files is damaged; -ENOMEM if there was no
+ *	     memory for its files, which are read when user space asks for the session.
+ *	     Written under the lock of the list; readers of lists look without
  */
 struct luo_session {
 	char name[LUO_SESSION_NAME_LENGTH];
@@ -111,8 +114,11 @@ struct luo_session {
  * @names: the same, by their names
  * @nr: number of sessions; written under @lock, read without
  * @nr_unclaimed: incoming: number of sessions that are not claimed; likewise
+ * @nr_unread: incoming: number of sessions that could not be read for want of memory, which
+ *	       have no luo_session; likewise
  * @last_id: luo_session.id of the session that was added last
- * @blocks: outgoing: room for all of them, and no more
+ * @blocks: outgoing: room for all of them, and no more. Incoming: what the previous kernel
+ *	    has written, as long as a session of it could not be read for want of memory
  */
 struct luo_sessions {
 	struct mutex lock;	/* of the list */
@@ -120,6 +126,7 @@ struct luo_sessions {
 	struct rb_root names;
 	unsigned long nr;
 	unsigned long nr_unclaimed;
+	unsigned long nr_unread;
 	u64 last_id;
 	struct kho_block_set blocks;
 };
@@ -136,6 +143,8 @@ struct luo_sessions {
  * @file: the file; NULL when an incoming file was not retrieved
  * @ser: incoming: what was handed over, in luo_files.blocks
  * @retrieve_status: as in struct liveupdate_file_op_args
+ * @suspended: retrieving has failed and can be tried again: @handler, which may have left
+ *	       something in @private_data, stays
  * @retrieving: the file is being retrieved; written under @lock, read without
  * @serialized_data: what the handler hands over
  * @unfrozen_data: the same, before it was frozen
@@ -170,6 +179,7 @@ int luo_device_init(void);
 void luo_sessions_init(void);
 unsigned long luo_sessions_take_over(u64 sessions_pa);
 void luo_sessions_forget(void);
+struct luo_session *luo_session_alloc(const u8 *name);
 struct file *luo_session_create(const u8 *name);
 struct file *luo_session_retrieve(const u8 *name);
 int luo_sessions_check_finished(void);
@@ -188,19 +198,21 @@ struct luo_session *luo_session_get_from(bool is_incoming, u64 id);
 struct luo_session *luo_session_get_next(struct luo_session *session);
 void luo_session_show(struct seq_file *m, const struct luo_session *session, bool busy);
 void luo_session_show_rest(struct seq_file *m, const struct luo_session *session);
-struct luo_file *luo_files_from(const struct luo_files *files, u64 token);
+struct luo_file *luo_session_files_from(const struct luo_session *session, u64 token);
 struct luo_file *luo_files_next(struct luo_file *luo_file);
 void luo_file_show(struct seq_file *m, struct luo_file *luo_file);
 
 /* luo_file.c */
 unsigned long luo_nr_preserved_files(void);
+struct luo_file *luo_file_alloc(void);
 void luo_files_init(struct luo_files *files);
 int luo_files_add(struct luo_files *files, int fd, u64 token);
 void luo_files_unpreserve(struct luo_files *files);
 int luo_files_freeze(struct luo_files *files);
 void luo_files_unfreeze(struct luo_files *files);
 void luo_files_write(struct luo_files *files, struct luo_session_ser *ser);
-int luo_files_read(struct luo_files *files, const struct luo_session_ser *ser);
+int luo_files_take_over(struct luo_files *files, const struct luo_session_ser *ser);
+int luo_files_read(struct luo_files *files);
 struct file *luo_files_retrieve(struct luo_files *files, u64 token);
 int luo_files_finish(struct luo_files *files);
 void luo_files_forget(struct luo_files *files);

@@ -52,7 +52,10 @@ void luo_sessions_show_outgoing(struct seq_file *m)
 
 static const char *state(const struct luo_session *session)
 {
-	if (session->damaged)
+	int damaged = READ_ONCE(session->damaged);
+
+	/* For want of memory its files are not known yet. */
+	if (damaged && damaged != -ENOMEM)
 		return "damaged";
 
 	return READ_ONCE(session->claimed) ? "claimed" : "unclaimed";
@@ -83,11 +86,13 @@ void luo_sessions_show_incoming(struct seq_file *m)
  * luo_sessions_nr_unclaimed - count the incoming sessions that no process has open
  *
  * Context: Any. Sessions may be retrieved and closed at any time.
- * Return: the number, damaged sessions included.
+ * Return: the number, damaged sessions and those not read yet included.
  */
 unsigned long luo_sessions_nr_unclaimed(void)
 {
-	return READ_ONCE(luo_sessions_of(true)->nr_unclaimed);
+	const struct luo_sessions *incoming = luo_sessions_of(true);
+
+	return READ_ONCE(incoming->nr_unclaimed) + READ_ONCE(incoming->nr_unread);
 }
 
 /**
@@ -193,18 +198,24 @@ void luo_session_show_rest(struct seq_file *m, const struct luo_session *session
 }
 
 /**
- * luo_files_from - find the first file from a token on
- * @files: the files of a session
+ * luo_session_files_from - find the first file of a session from a token on
+ * @session: a session
  * @token: smallest token
  *
  * Context: Any. The caller holds luo_session.lock for reading or writing.
  * Return: the file with the smallest token that is not less than @token; NULL if there
- * is none.
+ * is none, or if the files of an incoming session are not known.
  */
-struct luo_file *luo_files_from(const struct luo_files *files, u64 token)
+struct luo_file *luo_session_files_from(const struct luo_session *session, u64 token)
 {
-	struct rb_node *node = files->tokens.rb_node;
 	struct luo_file *luo_file, *found = NULL;
+	struct rb_node *node;
+
+	/* They may just be read, which takes the lock of the list. Pairs with read_files(). */
+	if (smp_load_acquire(&session->damaged))
+		return NULL;
+
+	node = session->files.tokens.rb_node;
 
 	while (node) {
 		luo_file = rb_entry(node, struct luo_file, token_node);

@@ -8,6 +8,7 @@
 
 #define pr_fmt(fmt) "luo: " fmt
 
+#include <kunit/static_stub.h>
 #include <linux/anon_inodes.h>
 #include <linux/cleanup.h>
 #include <linux/err.h>
@@ -34,6 +35,7 @@ static struct luo_sessions incoming = {
 	.lock = __MUTEX_INITIALIZER(incoming.lock),
 	.list = LIST_HEAD_INIT(incoming.list),
 	.names = RB_ROOT,
+	.blocks.blocks = LIST_HEAD_INIT(incoming.blocks.blocks),
 };
 
 /**
@@ -72,9 +74,19 @@ static bool name_valid(const u8 *name)
 	return name[0] && memchr(name, '\0', LUO_SESSION_NAME_LENGTH);
 }
 
-static struct luo_session *alloc_session(const u8 *name)
+/**
+ * luo_session_alloc - allocate a session
+ * @name: its name, NUL-terminated
+ *
+ * KUnit tests replace it.
+ *
+ * Return: the session, in no list; or NULL.
+ */
+struct luo_session *luo_session_alloc(const u8 *name)
 {
 	struct luo_session *session;
+
+	KUNIT_STATIC_STUB_REDIRECT(luo_session_alloc, name);
 
 	session = kzalloc(sizeof(*session), LIVEUPDATE_GFP);
 	if (!session)
@@ -375,7 +387,7 @@ static struct file *session_file(struct luo_session *session)
 
 static struct file *create(const u8 *name)
 {
-	struct luo_session *session = alloc_session(name);
+	struct luo_session *session = luo_session_alloc(name);
 	struct file *file;
 	int err;
 
@@ -423,6 +435,117 @@ struct file *luo_session_create(const u8 *name)
 	return file;
 }
 
+/* Where to read on in the list of sessions that the previous kernel has written. */
+static struct kho_block_it unread = { .set = &incoming.blocks };
+
+/* Print one line for a session that cannot be retrieved, or not yet. */
+static void say_not_read(const u8 *name, int err)
+{
+	int len = strnlen(name, LUO_SESSION_NAME_LENGTH);
+
+	if (err == -ENOMEM)
+		pr_warn("session %*pE not read for want of memory: retrieving it tries again\n",
+			len, name);
+	else if (err)
+		pr_warn("session %*pE cannot be retrieved: its list of files is damaged\n",
+			len, name);
+}
+
+static void read_files(struct luo_session *session)
+{
+	int err = luo_files_read(&session->files);
+
+	/* Pairs with luo_session_files_from(): a reader that sees 0 sees the files. */
+	smp_store_release(&session->damaged, err);
+	say_not_read(session->name, err);
+}
+
+/* False if there is no memory for the session. */
+static bool take_over(const struct luo_session_ser *ser)
+{
+	struct luo_session *session;
+	int err;
+
+	if (!name_valid(ser->name)) {
+		pr_warn("session without a valid name ignored: its memory stays reserved\n");
+		return true;
+	}
+
+	session = luo_session_alloc(ser->name);
+	if (!session) {
+		say_not_read(ser->name, -ENOMEM);
+		return false;
+	}
+
+	session->incoming = true;
+	/* Until its files are known, no reader looks at them. */
+	session->damaged = -ENOMEM;
+	if (!link_session(&incoming, session)) {
+		pr_warn("second session %*pE ignored: its memory stays reserved\n",
+			(int)strlen(session->name), session->name);
+		luo_session_put(session);
+		return true;
+	}
+
+	err = luo_files_take_over(&session->files, ser);
+	if (err) {
+		session->damaged = err;
+		say_not_read(session->name, err);
+	} else {
+		read_files(session);
+	}
+
+	return true;
+}
+
+/* Read the list of sessions on, as long as there is memory. 0 or -ENOMEM. */
+static int read_sessions(void)
+{
+	const struct luo_session_ser *ser;
+
+	lockdep_assert_held(&incoming.lock);
+
+	while ((ser = kho_block_it_read_entry(&unread))) {
+		if (!take_over(ser)) {
+			kho_block_it_prev(&unread);
+			return -ENOMEM;
+		}
+		WRITE_ONCE(incoming.nr_unread, incoming.nr_unread - 1);
+	}
+
+	kho_block_set_destroy(&incoming.blocks);
+	kho_block_it_init(&unread, &incoming.blocks);
+	return 0;
+}
+
+/**
+ * luo_sessions_take_over - learn which sessions were handed over
+ * @sessions_pa: where the previous kernel says they are; 0 if there are none
+ *
+ * What is damaged is left out, and said. A session that there is no memory for is read
+ * when user space asks for it.
+ *
+ * Context: Process context; may sleep. When nobody retrieves sessions yet, but for
+ *	    KUnit tests.
+ * Return: how many sessions there are now.
+ */
+unsigned long luo_sessions_take_over(u64 sessions_pa)
+{
+	guard(mutex)(&incoming.lock);
+
+	/* KUnit tests come after the list that was handed over. */
+	if (!read_sessions()) {
+		kho_block_set_init(&incoming.blocks, sizeof(struct luo_session_ser));
+		if (kho_block_set_restore(&incoming.blocks, sessions_pa))
+			pr_warn("list of sessions at %#llx is damaged: no session can be retrieved\n",
+				sessions_pa);
+		WRITE_ONCE(incoming.nr_unread, kho_block_set_nr_entries(&incoming.blocks));
+		read_sessions();
+	}
+
+	return incoming.nr + incoming.nr_unread;
+}
+
 /**
  * luo_session_retrieve - get an incoming session
  * @name: its name, LUO_SESSION_NAME_LENGTH bytes from user space
@@ -435,6 +558,7 @@ struct file *luo_session_retrieve(const u8 *name)
 {
 	struct luo_session *session;
 	struct file *file;
+	int err = 0;
 
 	if (!name_valid(name))
 		return ERR_PTR(-EINVAL);
@@ -442,10 +566,16 @@ struct file *luo_session_retrieve(const u8 *name)
 	guard(mutex)(&incoming.lock);
 
 	session = find_session(&incoming, name);
+	if (!session) {
+		err = read_sessions();
+		session = find_session(&incoming, name);
+	}
 	if (!session)
-		return ERR_PTR(-ENOENT);
+		return ERR_PTR(err ?: -ENOENT);
 	if (session->claimed)
 		return ERR_PTR(-EINVAL);
+	if (session->damaged == -ENOMEM)
+		read_files(session);
 	if (session->damaged)
 		return ERR_PTR(session->damaged);
 
@@ -456,8 +586,15 @@ struct file *luo_session_retrieve(const u8 *name)
 	return file;
 }
 
+/* One that is damaged has nothing that can be retrieved. */
+static bool has_unretrieved(const struct luo_session *session)
+{
+	return session->damaged == -ENOMEM ||
+	       (!session->damaged && nr_retrieved(session) != READ_ONCE(session->files.nr));
+}
+
 /* More would fill the log. */
-#define MAX_NAMED	16
+#define MAX_NAMED	16UL
 
 /**
  * luo_sessions_check_finished - whether a reboot would lose an incoming session
@@ -472,20 +609,23 @@ struct file *luo_session_retrieve(const u8 *name)
 int luo_sessions_check_finished(void)
 {
 	const struct luo_session *session;
-	unsigned long nr = 0;
+	unsigned long nr = 0, nr_named;
 
 	guard(mutex)(&incoming.lock);
 
+	/* Those that there is still no memory for count, but have no name. */
+	read_sessions();
 	list_for_each_entry(session, &incoming.list, list) {
-		if (session->damaged || nr_retrieved(session) == READ_ONCE(session->files.nr) ||
-		    ++nr > MAX_NAMED)
+		if (!has_unretrieved(session) || ++nr > MAX_NAMED)
 			continue;
 		pr_err("kexec refused: session %*pE of the previous kernel is not finished: finish it, or give it up with luoctl drop\n",
 		       (int)strlen(session->name), session->name);
 	}
 
-	if (nr > MAX_NAMED)
-		pr_err("kexec refused: nor are %lu more sessions\n", nr - MAX_NAMED);
+	nr_named = min(nr, MAX_NAMED);
+	nr += incoming.nr_unread;
+	if (nr > nr_named)
+		pr_err("kexec refused: nor are %lu more sessions\n", nr - nr_named);
 	return nr ? -EBUSY : 0;
 }
 
@@ -560,70 +700,6 @@ void __init luo_sessions_init(void)
 	kho_block_set_init(&outgoing.blocks, sizeof(struct luo_session_ser));
 }
 
-static void take_over(const struct luo_session_ser *ser)
-{
-	int name_len = strnlen(ser->name, sizeof(ser->name));
-	struct luo_session *session;
-
-	if (!name_valid(ser->name)) {
-		pr_warn("session without a valid name ignored: its memory stays reserved\n");
-		return;
-	}
-
-	session = alloc_session(ser->name);
-	if (!session) {
-		pr_warn("no memory for session %*pE: its memory stays reserved\n",
-			name_len, ser->name);
-		return;
-	}
-
-	session->incoming = true;
-	if (!link_session(&incoming, session)) {
-		pr_warn("second session %*pE ignored: its memory stays reserved\n",
-			name_len, ser->name);
-		luo_session_put(session);
-		return;
-	}
-
-	session->damaged = luo_files_read(&session->files, ser);
-	if (session->damaged)
-		pr_warn("session %*pE cannot be retrieved: list of %llu files at %#llx: %d\n",
-			name_len, ser->name, ser->count, ser->files_pa, session->damaged);
-}
-
-/**
- * luo_sessions_take_over - learn which sessions were handed over
- * @sessions_pa: where the previous kernel says they are; 0 if there are none
- *
- * What is damaged is left out, and said.
- *
- * Context: Process context; may sleep. When nobody retrieves sessions yet, but for
- *	    KUnit tests.
- * Return: how many sessions there are now.
- */
-unsigned long luo_sessions_take_over(u64 sessions_pa)
-{
-	const struct luo_session_ser *ser;
-	struct kho_block_set blocks;
-	struct kho_block_it it;
-
-	kho_block_set_init(&blocks, sizeof(*ser));
-	if (kho_block_set_restore(&blocks, sessions_pa)) {
-		pr_warn("list of sessions at %#llx is damaged: no session can be retrieved\n",
-			sessions_pa);
-		return 0;
-	}
-
-	mutex_lock(&incoming.lock);
-	kho_block_it_init(&it, &blocks);
-	while ((ser = kho_block_it_read_entry(&it)))
-		take_over(ser);
-	mutex_unlock(&incoming.lock);
-
-	kho_block_set_destroy(&blocks);
-	return incoming.nr;
-}
-
 /**
  * luo_sessions_forget - give up all that luo_sessions_take_over() has learnt
  *
@@ -642,4 +718,8 @@ void __init luo_sessions_forget(void)
 		luo_files_forget(&session->files);
 		luo_session_put(session);
 	}
+
+	kho_block_set_destroy(&incoming.blocks);
+	kho_block_it_init(&unread, &incoming.blocks);
+	incoming.nr_unread = 0;
 }

@@ -129,7 +129,7 @@ static void next_line(struct luo_reader *reader)
 	if (reader->luo_file)
 		next = luo_files_next(reader->luo_file);
 	else if (reader->locked)
-		next = luo_files_from(&reader->session->files, 0);
+		next = luo_session_files_from(reader->session, 0);
 	if (!next) {
 		next_session(reader);
 		return;
@@ -154,7 +154,7 @@ static void resume(struct luo_reader *reader, bool is_incoming)
 	if (!reader->locked)
 		return;
 
-	reader->luo_file = luo_files_from(&reader->session->files, reader->token);
+	reader->luo_file = luo_session_files_from(reader->session, reader->token);
 	if (reader->luo_file)
 		reader->token = reader->luo_file->token;
 	else

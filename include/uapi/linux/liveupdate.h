@@ -70,7 +70,8 @@ struct liveupdate_ioctl_create_session {
  *
  * Errors: EINVAL when the name is empty or does not end, or somebody has the
  * session; ENOENT when there is no such session, or it is finished; EBADMSG when
- * what was handed over for it is damaged; EMFILE, ENFILE, ENOMEM.
+ * what was handed over for it is damaged; EMFILE, ENFILE, ENOMEM. After the last
+ * three nothing is lost: the call can be repeated.
  */
 struct liveupdate_ioctl_retrieve_session {
 	__u32		size;
@@ -121,8 +122,12 @@ struct liveupdate_session_preserve_fd {
  * in this kernel knows files of this kind, though a module may, once loaded, or
  * when this file needs what the kernel has not, as huge pages; EINVAL on a
  * session that was created, or is finished; EMFILE, ENFILE, ENOMEM, and whatever
- * those have to say who retrieve this kind of files. What they have once said
- * they say again.
+ * the handler of this kind of files says.
+ *
+ * EBADMSG is final: what was handed over for the file is damaged. Whether another
+ * error of a handler is final depends on the handler. A memfd can be retrieved again
+ * after any other error. A handler that is called only once repeats its error. An
+ * error that comes before the handler is called, such as EMFILE, is never final.
  */
 struct liveupdate_session_retrieve_fd {
 	__u32		size;

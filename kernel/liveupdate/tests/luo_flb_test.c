@@ -11,6 +11,7 @@
  *						of the previous kernel counts
  *	/sys/kernel/debug/luo_flb_test/fail	how many calls fail next, with -EIO
  *	/sys/kernel/debug/luo_flb_test/fail_file	the same for files
+ *	/sys/kernel/debug/luo_flb_test/retriable	Y: retrieve can be called again then
  *	/sys/kernel/debug/luo_flb_test/hold_outgoing	1 to use the object, 0 to give
  *	/sys/kernel/debug/luo_flb_test/hold_incoming	it up again
  *	/sys/kernel/debug/luo_flb_test/errors	what was not as it should be
@@ -120,7 +121,7 @@ static void shared_finish(struct liveupdate_flb_op_args *args)
 	atomic_inc(&calls.finish);
 }
 
-static const struct liveupdate_flb_ops shared_ops = {
+static struct liveupdate_flb_ops shared_ops = {
 	.preserve = shared_preserve,
 	.unpreserve = shared_unpreserve,
 	.retrieve = shared_retrieve,
@@ -395,6 +396,7 @@ static int __init luo_flb_test_init(void)
 
 	test_dir = debugfs_create_dir("luo_flb_test", NULL);
 	debugfs_create_atomic_t("fail", 0600, test_dir, &fail);
+	debugfs_create_bool("retriable", 0600, test_dir, &shared_ops.retriable);
 	debugfs_create_atomic_t("fail_file", 0600, test_dir, &fail_file);
 	debugfs_create_atomic_t("errors", 0400, test_dir, &calls.errors);
 	debugfs_create_file("calls", 0400, test_dir, NULL, &calls_fops);

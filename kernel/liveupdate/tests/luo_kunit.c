@@ -49,13 +49,18 @@ make_files(struct kunit *test, struct luo_session_ser *ser)
 	return first;
 }
 
+static int take_over_files(struct luo_files *files, const struct luo_session_ser *ser)
+{
+	return luo_files_take_over(files, ser) ?: luo_files_read(files);
+}
+
 static void expect_files(struct kunit *test, const struct luo_session_ser *ser,
 			 int result)
 {
 	struct luo_files files;
 
 	luo_files_init(&files);
-	KUNIT_ASSERT_EQ(test, luo_files_read(&files, ser), result);
+	KUNIT_ASSERT_EQ(test, take_over_files(&files, ser), result);
 	KUNIT_EXPECT_EQ(test, files.nr, result ? 0 : ser->count);
 	KUNIT_EXPECT_EQ(test, list_count_nodes(&files.list), files.nr);
 	KUNIT_EXPECT_EQ(test, files.blocks.nr_blocks, result ? 0 : 2);
@@ -95,13 +100,13 @@ static void no_files(struct kunit *test)
 	struct luo_files files;
 
 	luo_files_init(&files);
-	KUNIT_EXPECT_EQ(test, luo_files_read(&files, &ser), 0);
+	KUNIT_EXPECT_EQ(test, take_over_files(&files, &ser), 0);
 	KUNIT_EXPECT_EQ(test, files.nr, 0);
 	ser.count = 1;
-	KUNIT_EXPECT_EQ(test, luo_files_read(&files, &ser), -EBADMSG);
+	KUNIT_EXPECT_EQ(test, take_over_files(&files, &ser), -EBADMSG);
 
 	ser = (struct luo_session_ser){ .files_pa = empty_block(test) };
-	KUNIT_EXPECT_EQ(test, luo_files_read(&files, &ser), 0);
+	KUNIT_EXPECT_EQ(test, take_over_files(&files, &ser), 0);
 	KUNIT_EXPECT_EQ(test, files.nr, 0);
 	KUNIT_EXPECT_EQ(test, luo_files_finish(&files), 0);
 	KUNIT_EXPECT_EQ(test, files.blocks.nr_blocks, 0);
@@ -153,6 +158,67 @@ static void damaged_files(struct kunit *test)
 	expect_files(test, &ser, 0);
 }
 
+/* So many allocations succeed before one fails. */
+static int nr_until_failure;
+
+static bool next_fails(void)
+{
+	return !nr_until_failure--;
+}
+
+static struct luo_file *file_alloc_stub(void)
+{
+	struct luo_file *luo_file = NULL;
+
+	/* The redirection is for whom the test calls. */
+	kunit_deactivate_static_stub(kunit_get_current_test(), luo_file_alloc);
+	if (!next_fails())
+		luo_file = luo_file_alloc();
+	kunit_activate_static_stub(kunit_get_current_test(), luo_file_alloc,
+				   file_alloc_stub);
+	return luo_file;
+}
+
+static struct luo_session *session_alloc_stub(const u8 *name)
+{
+	struct luo_session *session = NULL;
+
+	kunit_deactivate_static_stub(kunit_get_current_test(), luo_session_alloc);
+	if (!next_fails())
+		session = luo_session_alloc(name);
+	kunit_activate_static_stub(kunit_get_current_test(), luo_session_alloc,
+				   session_alloc_stub);
+	return session;
+}
+
+/* Without memory for one of its files, the list can be read another time. */
+static void no_memory_for_files(struct kunit *test)
+{
+	struct luo_session_ser ser;
+	struct luo_files files;
+	int nr;
+
+	make_files(test, &ser);
+	luo_files_init(&files);
+	KUNIT_ASSERT_EQ(test, luo_files_take_over(&files, &ser), 0);
+
+	kunit_activate_static_stub(test, luo_file_alloc, file_alloc_stub);
+	for (nr = 0; nr < NR_FILES; nr++) {
+		nr_until_failure = nr;
+		KUNIT_ASSERT_EQ(test, luo_files_read(&files), -ENOMEM);
+		KUNIT_ASSERT_EQ(test, files.nr, 0);
+		KUNIT_ASSERT_TRUE(test, list_empty(&files.list));
+		KUNIT_ASSERT_EQ(test, PTR_ERR(luo_files_retrieve(&files, 0)), -ENOENT);
+	}
+
+	nr_until_failure = NR_FILES;
+	KUNIT_EXPECT_EQ(test, luo_files_read(&files), 0);
+	KUNIT_EXPECT_EQ(test, files.nr, NR_FILES);
+	KUNIT_EXPECT_EQ(test, PTR_ERR(luo_files_retrieve(&files, NR_FILES - 1)),
+			-EOPNOTSUPP);
+	KUNIT_EXPECT_EQ(test, luo_files_finish(&files), 0);
+}
+
 /* A session for luo_sessions_take_over(). */
 static void add_session(struct kunit *test, struct kho_block_it *it,
 			const char *name, size_t len)
@@ -176,6 +242,26 @@ static int retrieve(const char *name)
 	/* It has no files, and so is finished by this. */
 	__fput_sync(file);
 	return 0;
+}
+
+/* Give its files up, too. */
+static int finish_session(const char *name)
+{
+	u8 buf[LUO_SESSION_NAME_LENGTH] = {};
+	struct luo_session *session;
+	struct file *file;
+	int err;
+
+	strscpy(buf, name);
+	file = luo_session_retrieve(buf);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+
+	session = file->private_data;
+	err = luo_files_finish(&session->files);
+	/* It has no files any more, and so is finished by this. */
+	__fput_sync(file);
+	return err;
 }
 
 static void no_sessions(struct kunit *test)
@@ -278,6 +364,53 @@ static void poisoned_while_frozen(struct kunit *test)
 }
 #endif
 
+/* Sessions that there is no memory for are still there when there is some. */
+static void no_memory_for_sessions(struct kunit *test)
+{
+	unsigned long before = luo_sessions_nr_unclaimed();
+	struct luo_session_ser ser, *entry;
+	struct kho_block_set set;
+	struct kho_block_it it;
+
+	kho_block_set_init(&set, sizeof(ser));
+	KUNIT_ASSERT_EQ(test, kho_block_set_grow(&set, 3), 0);
+	kho_block_it_init(&it, &set);
+	add_session(test, &it, "kunit one", 10);
+	add_session(test, &it, "kunit two", 10);
+	make_files(test, &ser);
+	entry = kho_block_it_reserve_entry(&it);
+	entry->files_pa = ser.files_pa;
+	entry->count = ser.count;
+	strscpy(entry->name, "kunit three");
+
+	/* There is memory for the first session. */
+	kunit_activate_static_stub(test, luo_session_alloc, session_alloc_stub);
+	nr_until_failure = 1;
+	KUNIT_EXPECT_EQ(test, luo_sessions_take_over(kho_block_set_head_pa(&set)),
+			before + 3);
+	KUNIT_EXPECT_EQ(test, luo_sessions_nr_unclaimed(), before + 3);
+	nr_until_failure = 0;
+	KUNIT_EXPECT_EQ(test, retrieve("kunit two"), -ENOMEM);
+	KUNIT_EXPECT_EQ(test, retrieve("kunit one"), 0);
+	KUNIT_EXPECT_EQ(test, luo_sessions_nr_unclaimed(), before + 2);
+
+	/* Then for the others, but not for the files of the last one. */
+	kunit_activate_static_stub(test, luo_file_alloc, file_alloc_stub);
+	nr_until_failure = 2 + NR_FILES / 2;
+	KUNIT_EXPECT_EQ(test, retrieve("kunit two"), 0);
+	KUNIT_EXPECT_EQ(test, retrieve("kunit two"), -ENOENT);
+	KUNIT_EXPECT_EQ(test, luo_sessions_nr_unclaimed(), before + 1);
+	nr_until_failure = NR_FILES / 2;
+	KUNIT_EXPECT_EQ(test, retrieve("kunit three"), -ENOMEM);
+
+	/* And then for all. It is not finished by being closed. */
+	nr_until_failure = NR_FILES;
+	KUNIT_EXPECT_EQ(test, retrieve("kunit three"), 0);
+	KUNIT_EXPECT_EQ(test, luo_sessions_nr_unclaimed(), before + 1);
+	KUNIT_EXPECT_EQ(test, finish_session("kunit three"), 0);
+	KUNIT_EXPECT_EQ(test, luo_sessions_nr_unclaimed(), before);
+}
+
 static struct kunit_case luo_cases[] = {
 	KUNIT_CASE(good_files),
 	KUNIT_CASE(no_files),
@@ -288,6 +421,8 @@ static struct kunit_case luo_cases[] = {
 #if defined(CONFIG_LIVEUPDATE_MEMFD) && defined(CONFIG_MEMORY_FAILURE)
 	KUNIT_CASE(poisoned_while_frozen),
 #endif
+	KUNIT_CASE(no_memory_for_files),
+	KUNIT_CASE(no_memory_for_sessions),
 	{}
 };
 

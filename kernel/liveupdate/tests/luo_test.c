@@ -7,6 +7,7 @@
  *
  *	/sys/kernel/debug/luo_test/fail_preserve	how many calls fail next,
  *	/sys/kernel/debug/luo_test/fail_retrieve	with -EIO
+ *	/sys/kernel/debug/luo_test/retriable		Y: retrieve can be called again then
  *	/sys/kernel/debug/luo_test/fail_freeze		which call, from now on,
  *							fails, with -EAGAIN
  *	/sys/kernel/debug/luo_test/fail_after_ms	and takes so long for that
@@ -305,7 +306,7 @@ static loff_t test_size(struct liveupdate_file_op_args *args)
 	return args->serialized_data & FROZEN ? PAGE_SIZE : -EBADMSG;
 }
 
-static const struct liveupdate_file_ops test_ops = {
+static struct liveupdate_file_ops test_ops = {
 	.can_preserve = test_can_preserve,
 	.preserve = test_preserve,
 	.unpreserve = test_unpreserve,
@@ -441,6 +442,7 @@ static int __init luo_test_init(void)
 	debugfs_create_atomic_t("fail_retrieve", 0600, test_dir, &fail_retrieve);
 	debugfs_create_atomic_t("fail_freeze", 0600, test_dir, &fail_freeze);
 	debugfs_create_atomic_t("errors", 0400, test_dir, &calls.errors);
+	debugfs_create_bool("retriable", 0600, test_dir, &test_ops.retriable);
 	debugfs_create_u32("fail_after_ms", 0600, test_dir, &fail_after_ms);
 	debugfs_create_u32("reboot_ms", 0600, test_dir, &reboot_ms);
 	debugfs_create_u32("preserve_ms", 0600, test_dir, &preserve_ms);

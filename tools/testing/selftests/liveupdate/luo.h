@@ -23,6 +23,7 @@
 #define SHARING_DEVICE	"/dev/luo_flb_test"
 #define SHARING_TOO	"/dev/luo_flb_test_too"
 #define PRESERVED	"/sys/kernel/debug/kho/out/preserved_pages"
+#define UNCLAIMED	"/sys/kernel/debug/kho/in/unclaimed_pages"
 
 static inline int luo_ioctl(int fd, unsigned long cmd, void *arg)
 {
@@ -147,6 +148,17 @@ static inline int write_number(const char *path, long value)
 		return -errno;
 	if (dprintf(fd, "%ld\n", value) < 0)
 		rc = -errno;
+	close(fd);
+	return rc;
+}
+
+static inline int write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY), rc;
+
+	if (fd < 0)
+		return -errno;
+	rc = write(fd, text, strlen(text)) < 0 ? -errno : 0;
 	close(fd);
 	return rc;
 }

@@ -9,17 +9,6 @@
 
 #include "luo.h"
 
-static inline int write_text(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY), rc;
-
-	if (fd < 0)
-		return -errno;
-	rc = write(fd, text, strlen(text)) < 0 ? -errno : 0;
-	close(fd);
-	return rc;
-}
-
 /* Have the @nr-th allocation fail from now on, or no one more when it is 0. */
 static inline void fail_nth(int fd, int nr)
 {
@@ -36,6 +25,31 @@ static inline bool has_failed(int fd)
 
 	pread(fd, text, sizeof(text) - 1, 0);
 	return !atoi(text);
+}
+
+#define FAILSLAB	"/sys/kernel/debug/failslab/"
+
+/*
+ * Have all slab allocations of this process fail when they have got so many bytes, or
+ * none if it is negative: some are tried again in another way. Dies if that cannot be.
+ */
+static inline void fail_after_bytes(long bytes)
+{
+	static int fd = -1;
+
+	if (fd < 0)
+		fd = open("/proc/self/make-it-fail", O_RDWR);
+	/* Nothing that follows must have to be allocated. */
+	if (pwrite(fd, "0", 1, 0) == 1 &&
+	    (bytes < 0 || (!write_number(FAILSLAB "space", bytes) &&
+			   !write_number(FAILSLAB "times", -1) &&
+			   !write_text(FAILSLAB "task-filter", "Y") &&
+			   !write_number(FAILSLAB "probability", 100) &&
+			   pwrite(fd, "1", 1, 0) == 1)))
+		return;
+
+	printf("not ok fault injection: %m\n");
+	exit(1);
 }
 
 /* Let any allocation fail, without a word. 0 or -errno. */

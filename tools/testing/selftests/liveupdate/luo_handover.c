@@ -350,8 +350,27 @@ static void fails(const char *test)
 	check(luo_retrieve_fd(session, token_of(4)) == -EIO);
 	/* That was its only chance. */
 	check(luo_retrieve_fd(session, token_of(4)) == -EIO);
-	check(nr_back(session, test, 0, 10) == 9);
+	check(nr_back(session, test, 0, 5) == 4);
+
+	/* Another one is called as long as it fails, and stays. */
+	check(write_text(TEST_DIR "retriable", "1") == 0);
+	write_number(TEST_DIR "fail_retrieve", 2);
+	check(luo_retrieve_fd(session, token_of(5)) == -EIO);
+	check(luo_retrieve_fd(session, token_of(5)) == -EIO);
+	check(read_number(TEST_DIR "fail_retrieve") == 0);
+	check(nr_back(session, test, 5, 2) == 2);
+	write_number(TEST_DIR "fail_retrieve", 1);
+	check(luo_retrieve_fd(session, token_of(7)) == -EIO);
+	check(write_text(TEST_DIR "retriable", "0") == 0);
+
+	/* One of which the last call has failed can be given up. */
+	write_number(TEST_DIR "cannot_finish", 1);
+	check(luo_finish(session) == -EBUSY);
+	write_number(TEST_DIR "cannot_finish", 0);
+	check(nr_back(session, test, 8, 2) == 2);
 	check(luo_finish(session) == 0);
+	check(write_number(TEST_DIR "registered", 0) == 0);
+	check(write_number(TEST_DIR "registered", 1) == 0);
 }
 
 static void no_handler(const char *test)
@@ -616,8 +635,16 @@ static void failing(const char *test)
 	int session = luo_retrieve(device, test);
 
 	check(session >= 0);
-	write_number(SHARING_DIR "fail", 1);
+	/* Unless it says that it can be called again. */
+	check(write_text(SHARING_DIR "retriable", "1") == 0);
+	write_number(SHARING_DIR "fail", 3);
+	check(write_number(SHARING_DIR "hold_incoming", 1) == -EIO);
+	check(write_number(SHARING_DIR "hold_incoming", 1) == -EIO);
+	check(read_number(SHARING_DIR "fail") == 1);
+	check(write_text(SHARING_DIR "retriable", "0") == 0);
+
 	check(luo_retrieve_fd(session, 0) == -EIO);
+	check(read_number(SHARING_DIR "fail") == 0);
 	check(luo_retrieve_fd(session, 1) == -EIO);
 	check(write_number(SHARING_DIR "hold_incoming", 1) == -EIO);
 	check(luo_finish(session) == 0);

@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE
 #include <pthread.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
 
@@ -109,10 +110,64 @@ static void make_dense(int session)
 	preserve(session, fd, 1);
 }
 
+#define MEMINFO		"/proc/meminfo"
+#define OVERCOMMIT	"/proc/sys/vm/overcommit_memory"
+#define COMMIT_KB	"/proc/sys/vm/overcommit_kbytes"
+
+/* There is only half of the memory that may be committed. */
+static void retrieve_overcommitted(int session, const char *kind)
+{
+	long unclaimed = read_number(UNCLAIMED), shmem = proc_kb(MEMINFO, "Shmem");
+	long committed = proc_kb(MEMINFO, "Committed_AS"), missing;
+	int fd;
+
+	if (write_number(COMMIT_KB, committed + DENSE_PAGES * PAGE / 2 / 1024) ||
+	    write_number(OVERCOMMIT, 2))
+		die("overcommit");
+	fd = luo_retrieve_fd(session, 1);
+	check(fd == -ENOSPC, kind, "it cannot be committed");
+	check(luo_retrieve_fd(session, 1) == -ENOSPC, kind, "nor when it is tried again");
+	if (write_number(OVERCOMMIT, 0))
+		die("overcommit");
+
+	/* What the previous call has done is undone, but the folios are not lost. */
+	missing = unclaimed - read_number(UNCLAIMED);
+	printf("note %ld pages were claimed\n", missing);
+	check(missing > DENSE_PAGES / 3 && missing < DENSE_PAGES, kind, "in the middle");
+	check(proc_kb(MEMINFO, "Shmem") - shmem < 1024 &&
+	      proc_kb(MEMINFO, "Committed_AS") - committed < 1024, kind,
+	      "nothing is in a file");
+}
+
+/* The one who retrieves it dies. */
+static void retrieve_killed(int session, const char *kind)
+{
+	long before = read_number(UNCLAIMED), left;
+	pid_t pid = fork();
+	int status;
+
+	if (!pid) {
+		luo_retrieve_fd(session, 1);
+		_exit(0);
+	}
+
+	/* It begins with those that were claimed before. */
+	while (before - read_number(UNCLAIMED) < 2000 && !waitpid(pid, &status, WNOHANG))
+		usleep(1000);
+	kill(pid, SIGKILL);
+	waitpid(pid, &status, 0);
+	left = read_number(UNCLAIMED);
+	printf("note %ld more pages were claimed\n", before - left);
+	check(before - left > 0 && left > 1000, kind, "killed in the middle");
+}
+
 static void see_dense(int session, const char *kind)
 {
-	int fd = luo_retrieve_fd(session, 1);
+	int fd;
 
+	retrieve_overcommitted(session, kind);
+	retrieve_killed(session, kind);
+	fd = luo_retrieve_fd(session, 1);
 	check(nr_good_pages(fd, 1, 0, DENSE_PAGES) == DENSE_PAGES, kind, "content");
 	check(pages_of(fd) == DENSE_PAGES, kind, "memory");
 }

@@ -47,7 +47,7 @@ static const struct {
 	{ "huge", EBADMSG, .huge = true },
 	{ "clean", 0 },
 	{ "stale", 0, .zero = true },
-	{ "again", EEXIST },
+	{ "again", EBADMSG },
 	/* Whose it is. */
 	{ "handler", EOPNOTSUPP, .unknown = true },
 	{ "after", 0 },

@@ -5,7 +5,11 @@
  *
  *	luo_memfd_errors poison		before the kexec, when an image is loaded
  *	luo_memfd_errors charged	after it, in a memory cgroup without room for
- *					a file, and with one that has, see ENOUGH
+ *					a file, see SMALL, and with one that has, see
+ *					ENOUGH
+ *	luo_memfd_errors swapped	after it, in the former, which can swap
+ *	luo_memfd_errors large		after it, in the former: a file of 100,000
+ *					folios
  *	luo_memfd_errors faults		after it: one allocation after the other fails
  */
 #define _GNU_SOURCE
@@ -15,8 +19,8 @@
 #include "luo_faults.h"
 #include "luo_memfd.h"
 
+#define SMALL		"/sys/fs/cgroup/small/"
 #define ENOUGH		"/sys/fs/cgroup/enough/"
-#define UNCLAIMED	"/sys/kernel/debug/kho/in/unclaimed_pages"
 
 #define NR_FILES	70
 #define FILE_PAGES	300L
@@ -57,7 +61,31 @@ static void make_faults(int session)
 
 static void make_charged(int session)
 {
-	make_files(session, 2);
+	make_files(session, 3);
+}
+
+/* Two of them are more than a cgroup with swap has room for. */
+#define SWAPPED_PAGES	600L
+
+static void make_swapped(int session)
+{
+	int fd = new_memfd("swapped", SWAPPED_PAGES * PAGE, 0);
+
+	make_files(session, 1);
+	write_pages(fd, 2, 0, SWAPPED_PAGES);
+	preserve(session, fd, 2);
+	close(fd);
+}
+
+#define LARGE_PAGES	100000L
+
+static void make_large(int session)
+{
+	int fd = new_memfd("large", LARGE_PAGES * PAGE, 0);
+
+	write_pages(fd, 1, 0, LARGE_PAGES);
+	preserve(session, fd, 1);
+	close(fd);
 }
 
 static _Atomic int nr_signals;
@@ -126,67 +154,229 @@ static void see_poison(void)
 	close(session);
 }
 
-/* Who retrieves a file is charged for it. */
-static void see_charged(void)
+static long charged(const char *cgroup)
 {
-	int session = open_session(luo_retrieve(device, "charged"), "charged");
-	long before = read_number(UNCLAIMED);
-	int fd;
+	char path[64];
 
-	check(luo_retrieve_fd(session, 1) == -ENOMEM, "charged", "there is no room");
-	/* The page that describes it, too. */
-	check(before - read_number(UNCLAIMED) == FILE_PAGES + LIST_PAGES + 1, "charged",
-	      "the memory is free");
+	sprintf(path, "%smemory.stat", cgroup);
+	return number_of(path, "shmem");
+}
 
-	check(write_number(ENOUGH "cgroup.procs", 0) == 0, "charged", "another cgroup");
-	before = number_of(ENOUGH "memory.stat", "shmem");
-	fd = luo_retrieve_fd(session, 2);
-	check(is_good(fd, 2), "charged", "content");
-	check(number_of(ENOUGH "memory.stat", "shmem") - before == FILE_PAGES * PAGE,
-	      "charged", "it is charged for all");
-	check(luo_finish(session) == 0, "charged", "is finished");
-	close(fd);
-	check(number_of(ENOUGH "memory.stat", "shmem") == before, "charged",
-	      "and for nothing when the file is gone");
-	close(session);
+/* Have the limit of a cgroup. */
+static void set_max(const char *cgroup, const char *what, const char *value)
+{
+	char path[64];
+
+	sprintf(path, "%s%s", cgroup, what);
+	check(write_text(path, value) == 0, what, value);
 }
 
 /*
- * What cannot be retrieved is freed, but for what nobody knows of when there is no memory
- * for the list of it: that stays reserved, as the log says.
+ * Whoever retrieves a file is charged for it. If there is no room, nobody is, and the
+ * process has room for what it does then.
  */
+static void see_charged(void)
+{
+	int session = open_session(luo_retrieve(device, "charged"), "charged");
+	long before = charged(SMALL), claimed, in_enough;
+	int fd;
+
+	claimed = read_number(UNCLAIMED);
+	check(luo_retrieve_fd(session, 1) == -ENOMEM, "charged", "there is no room");
+	check(luo_retrieve_fd(session, 1) == -ENOMEM, "charged", "nor the second time");
+	claimed -= read_number(UNCLAIMED);
+	printf("note %ld pages are claimed, %ld bytes are charged\n", claimed,
+	       charged(SMALL) - before);
+	check(charged(SMALL) - before == 0, "charged", "it is charged to nobody");
+	check(luo_retrieve_fd(session, 2) == -ENOMEM, "charged", "nor for another one");
+
+	check(luo_retrieve_fd(session, 3) == -ENOMEM, "charged", "nor for a third one");
+
+	/* In another cgroup. */
+	check(write_number(ENOUGH "cgroup.procs", 0) == 0, "charged", "another cgroup");
+	in_enough = charged(ENOUGH);
+	fd = luo_retrieve_fd(session, 2);
+	check(is_good(fd, 2), "charged", "content");
+	check(charged(ENOUGH) - in_enough == FILE_PAGES * PAGE, "charged",
+	      "that is charged for all");
+	close(fd);
+
+	/* With more room in the first one. */
+	check(write_number(SMALL "cgroup.procs", 0) == 0, "charged", "the first cgroup");
+	set_max(SMALL, "memory.max", "4M");
+	fd = luo_retrieve_fd(session, 1);
+	check(is_good(fd, 1), "charged", "content");
+	check(charged(SMALL) - before == FILE_PAGES * PAGE, "charged",
+	      "it is charged for all");
+	close(fd);
+
+	/* The third one is given up. */
+	check(luo_finish(session) == 0, "charged", "is finished");
+	check(charged(ENOUGH) == in_enough && charged(SMALL) == before, "charged",
+	      "and nobody is charged when the files are gone");
+	close(session);
+}
+
+/* What a cgroup can swap out does not keep a file from being retrieved. */
+static void see_swapped(void)
+{
+	int session = open_session(luo_retrieve(device, "swapped"), "swapped");
+	long before = read_number(SMALL "memory.swap.current");
+	int fd;
+
+	fd = luo_retrieve_fd(session, 1);
+	check(fd >= 0, "swapped", "with swap there is room");
+	check(read_number(SMALL "memory.swap.current") > before, "swapped", "it is used");
+	check(is_good(fd, 1), "swapped", "content");
+	close(fd);
+
+	/* Some of it is in swap when there is no room for the rest. */
+	check(luo_retrieve_fd(session, 2) == -ENOMEM, "swapped", "for a larger one not");
+	check(luo_retrieve_fd(session, 2) == -ENOMEM, "swapped", "nor the second time");
+	printf("note %ld bytes are in swap\n", read_number(SMALL "memory.swap.current"));
+	set_max(SMALL, "memory.max", "8M");
+	fd = luo_retrieve_fd(session, 2);
+	check(nr_good_pages(fd, 2, 0, SWAPPED_PAGES) == SWAPPED_PAGES, "swapped",
+	      "content of that");
+	check(pages_of(fd) == SWAPPED_PAGES, "swapped", "and its memory");
+	check(luo_finish(session) == 0, "swapped", "is finished");
+	close(fd);
+	close(session);
+}
+
+static long mem_free_pages(void)
+{
+	return proc_kb("/proc/meminfo", "MemFree") * 1024 / PAGE;
+}
+
+/* In the middle of a long list: no room in the cgroup, and then no memory at all. */
+static void see_large(void)
+{
+	int session = open_session(luo_retrieve(device, "large"), "large");
+	long unclaimed = read_number(UNCLAIMED), before = charged(SMALL), total, bytes;
+	int fd = -1, nr_failed = 0;
+
+	if (prepare_faults())
+		die("fault injection");
+
+	/* Half of it fits. */
+	set_max(SMALL, "memory.max", "200M");
+	check(luo_retrieve_fd(session, 1) == -ENOMEM, "large", "there is room for a half");
+	total = unclaimed - read_number(UNCLAIMED);
+	printf("note %ld pages are claimed\n", total);
+	check(total > LARGE_PAGES / 3 && total < LARGE_PAGES * 2 / 3, "large",
+	      "which is claimed");
+	check(charged(SMALL) == before, "large", "and charged to nobody");
+	check(luo_retrieve_fd(session, 1) == -ENOMEM, "large", "nor the second time");
+
+	/* For the nodes of the page cache, it takes more than 900,000 bytes. */
+	set_max(SMALL, "memory.max", "max");
+	for (bytes = 1000; bytes < 900000; bytes = bytes * 3 / 2) {
+		fail_after_bytes(bytes);
+		fd = luo_retrieve_fd(session, 1);
+		fail_after_bytes(-1);
+		nr_failed += fd == -ENOMEM || fd == -ENOSPC;
+		if (fd >= 0)
+			break;
+	}
+	printf("note it fails %d times, at last after %ld bytes\n", nr_failed, bytes);
+	check(nr_failed > 10 && fd < 0, "large", "without memory it fails");
+	total = unclaimed - read_number(UNCLAIMED);
+	check(total > LARGE_PAGES / 2, "large", "in the middle");
+	if (fd < 0)
+		fd = luo_retrieve_fd(session, 1);
+	check(nr_good_pages(fd, 1, 0, LARGE_PAGES) == LARGE_PAGES, "large", "content");
+	check(pages_of(fd) == LARGE_PAGES, "large", "memory");
+	check(charged(SMALL) - before == LARGE_PAGES * PAGE, "large", "it is charged for all");
+	/* With its list of 391 pages, one that lists these, and one that describes it. */
+	total = unclaimed - read_number(UNCLAIMED);
+	check(total == LARGE_PAGES + (LARGE_PAGES * 16 + PAGE - 1) / PAGE + 2, "large",
+	      "as many pages are claimed as if nothing had failed");
+	total = mem_free_pages();
+	check(luo_finish(session) == 0, "large", "is finished");
+	close(fd);
+	close(session);
+	total = mem_free_pages() - total;
+	printf("note %ld pages are free by that\n", total);
+	check(total > LARGE_PAGES - 5000 && total < LARGE_PAGES + 5000, "large",
+	      "all of it is free again");
+}
+
+/* Errors that a lack of memory has, in one place or another. */
+static bool is_shortage(int err)
+{
+	/* Shmem says ENOSPC when there is no inode. */
+	return err == -ENOMEM || err == -ENOSPC || err == -ENFILE;
+}
+
+/* A file is retrieved at last, whatever allocation was the first to fail before. */
+static void retrieve_all_failing(int session)
+{
+	int fd, err = 0, nr_failed = 0;
+	long bytes;
+
+	for (bytes = 0; bytes < 65536; bytes += 32) {
+		fail_after_bytes(bytes);
+		fd = luo_retrieve_fd(session, NR_FILES);
+		fail_after_bytes(-1);
+		if (fd >= 0 || !is_shortage(fd))
+			break;
+		if (fd != err)
+			printf("note it fails with %s\n", strerrorname_np(-fd));
+		err = fd;
+		nr_failed++;
+	}
+	printf("note it fails %d times, and does not with %ld bytes\n", nr_failed, bytes);
+	check(nr_failed > 50, "faults", "no allocation can be done without");
+	check(is_good(fd, NR_FILES), "faults", "it is retrieved in the end");
+	close(fd);
+}
+
+/* Each file can be retrieved when an allocation has failed, or be given up. */
 static void retrieve_with_faults(void)
 {
 	int session = open_session(luo_retrieve(device, "faults"), "faults");
 	int faults = open("/proc/thread-self/fail-nth", O_RDWR);
-	int nr, fd, good = 0, lost = 0, as_expected = 0;
+	int nr, fd, again, good = 0, as_expected = 0, given_up = 0;
 	bool failed_one;
 	long left;
 
 	if (faults < 0 || prepare_faults())
 		die("fault injection");
 
-	for (nr = 1; nr <= NR_FILES; nr++) {
+	retrieve_all_failing(session);
+	for (nr = 1; nr < NR_FILES; nr++) {
 		fail_nth(faults, nr);
 		fd = luo_retrieve_fd(session, nr);
 		failed_one = has_failed(faults);
 		fail_nth(faults, 0);
 		good += fd >= 0;
-		lost += fd == -EBADMSG;
-		if (fd < 0)
-			printf("note the file fails with %s\n", strerrorname_np(-fd));
-		/* Shmem says ENOSPC when there is no inode. */
-		as_expected += fd >= 0 ? is_good(fd, nr) :
-			       failed_one && (fd == -ENOMEM || fd == -EBADMSG || fd == -ENOSPC);
-		close(fd);
+		if (fd >= 0) {
+			as_expected += is_good(fd, nr);
+			close(fd);
+			continue;
+		}
+
+		printf("note the file fails with %s\n", strerrorname_np(-fd));
+		if (nr % 5 == 0) {
+			as_expected += failed_one && is_shortage(fd);
+			given_up++;
+			continue;
+		}
+
+		again = luo_retrieve_fd(session, nr);
+		as_expected += failed_one && is_shortage(fd) && is_good(again, nr);
+		close(again);
 	}
-	printf("note %d of %d files are retrieved, %d lists are lost\n", good, NR_FILES, lost);
-	check(as_expected == NR_FILES, "faults", "each is retrieved, or fails for that");
-	check(good > 0 && good < NR_FILES, "faults", "some fail, and not all");
+	printf("note %d of %d files are retrieved at once, %d are given up\n", good, NR_FILES,
+	       given_up);
+	check(as_expected == NR_FILES - 1, "faults",
+	      "each is retrieved, or fails for that and can be retrieved then");
+	check(good > 0 && good < NR_FILES && given_up > 0, "faults", "some fail, and not all");
+	left = mem_free_pages();
 	check(luo_finish(session) == 0, "faults", "is finished");
-	/* The list itself may be free, or not. */
-	left = read_number(UNCLAIMED) - NR_FINISHED * (FILE_PAGES + LIST_PAGES + 1);
-	check(left >= lost * FILE_PAGES && left <= lost * (FILE_PAGES + LIST_PAGES), "faults",
+	printf("note finishing it frees %ld pages\n", mem_free_pages() - left);
+	check(read_number(UNCLAIMED) == NR_FINISHED * (FILE_PAGES + LIST_PAGES + 1), "faults",
 	      "the memory of the others is free");
 }
 
@@ -218,12 +408,10 @@ static void finish_with_faults(void)
 	       refused, nr_failed);
 	check(refused > 0 && retrieved == NR_FINISHED, "finish",
 	      "who has no session for lack of memory can try again");
-	check(nr_failed > 0 && nr_failed < NR_FINISHED && finished == NR_FINISHED, "finish",
-	      "all are finished");
-	/* What describes a file is in a page, and its list of files another. */
+	check(finished == NR_FINISHED, "finish", "all are finished");
+	/* What describes a file is in a page. */
 	left = read_number(UNCLAIMED) - before + NR_FINISHED * (FILE_PAGES + LIST_PAGES + 1);
-	check(left >= 0 && left <= nr_failed * (FILE_PAGES + LIST_PAGES), "finish",
-	      "their memory is free");
+	check(left == 0, "finish", "their memory is free");
 }
 
 static void try_faults(void)
@@ -235,6 +423,8 @@ static void try_faults(void)
 const struct kind kinds[] = {
 	{ "faults", make_faults, NULL },
 	{ "charged", make_charged, NULL },
+	{ "swapped", make_swapped, NULL },
+	{ "large", make_large, NULL },
 	{}
 };
 
@@ -247,6 +437,10 @@ int main(int argc, char **argv)
 		see_poison();
 	else if (argc == 2 && !strcmp(argv[1], "charged"))
 		see_charged();
+	else if (argc == 2 && !strcmp(argv[1], "swapped"))
+		see_swapped();
+	else if (argc == 2 && !strcmp(argv[1], "large"))
+		see_large();
 	else if (argc == 2 && !strcmp(argv[1], "faults"))
 		try_faults();
 	else
