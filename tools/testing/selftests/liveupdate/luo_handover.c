@@ -358,7 +358,7 @@ static void fails(const char *test)
 	check(luo_retrieve_fd(session, token_of(5)) == -EIO);
 	check(luo_retrieve_fd(session, token_of(5)) == -EIO);
 	check(read_number(TEST_DIR "fail_retrieve") == 0);
-	check(nr_back(session, test, 5, 2) == 2);
+	check(nr_back(session, test, 5, 7) == 2);
 	write_number(TEST_DIR "fail_retrieve", 1);
 	check(luo_retrieve_fd(session, token_of(7)) == -EIO);
 	check(write_text(TEST_DIR "retriable", "0") == 0);
@@ -367,7 +367,7 @@ static void fails(const char *test)
 	write_number(TEST_DIR "cannot_finish", 1);
 	check(luo_finish(session) == -EBUSY);
 	write_number(TEST_DIR "cannot_finish", 0);
-	check(nr_back(session, test, 8, 2) == 2);
+	check(nr_back(session, test, 8, 10) == 2);
 	check(luo_finish(session) == 0);
 	check(write_number(TEST_DIR "registered", 0) == 0);
 	check(write_number(TEST_DIR "registered", 1) == 0);
