@@ -161,6 +161,7 @@ struct luo_file {
 	struct file *file;
 	const struct luo_file_ser *ser;
 	int retrieve_status;
+	bool suspended;
 	bool retrieving;
 	u64 serialized_data;
 	u64 unfrozen_data;
