@@ -85,8 +85,8 @@ static struct scratch_param scratch_param __initdata = { "kho_scratch" };
 static struct scratch_param bootmem_param __initdata = { "kho_bootmem" };
 
 /* The last valid one, which counts, and its value. */
-static const struct scratch_param *last_param __initdata;
-static const char *last_value __initdata;
+static struct scratch_param *last_param __initdata;
+static char *last_value __initdata;
 
 /* Memory that the boot of this kernel took: until it could leave scratch, and in all. */
 static phys_addr_t used_early __ro_after_init;

@@ -86,7 +86,7 @@ scratch_is_cma()
 # and go meanwhile.
 cma_agrees()
 {
-	local total zones boot free zones_free missing
+	local total zones boot free zones_free physical reserved
 	total=$(meminfo CmaTotal)
 	zones=$(awk '$1 == "cma" { n += $2 } END { print n * 4 }' /proc/zoneinfo)
 	boot=$(dmesg | sed -n 's/.* Memory: .* \([0-9]*\)K cma-reserved.*/\1/p')
@@ -98,9 +98,10 @@ cma_agrees()
 	check "so do CmaFree and /proc/zoneinfo" between $((free - zones_free)) -2048 2048
 
 	# "A/B available (... C reserved": init memory is freed later, and nothing else.
-	missing=$(dmesg | sed -n 's/.* Memory: [0-9]*K\/\([0-9]*\)K .* \([0-9]*\)K reserved.*/\1 - \2/p')
+	physical=$(dmesg | sed -n 's/.* Memory: [0-9]*K\/\([0-9]*\)K .*/\1/p')
+	reserved=$(dmesg | sed -n 's/.* Memory: .* \([0-9]*\)K reserved.*/\1/p')
 	check "what was not reserved is the memory" \
-		between $(($(meminfo MemTotal) - ($missing))) 0 16384
+		between $(($(meminfo MemTotal) - (physical - reserved))) 0 16384
 }
 
 # For whoever draws a picture from the log: this kernel, the one of STAGE, and

@@ -26,16 +26,17 @@ stage1()
 
 stage2()
 {
-	local kernel initrd total limit
+	local kernel initrd image total limit
 	check "there was no handover" [ ! -d $KHO/in ]
 	kernel=$(od -An -tu4 -j608 -N4 /boot/bzImage)
 	initrd=$(wc -c < /sys/firmware/initrd)
+	image=$(((kernel + initrd) >> 10))
 	total=$(awk '{ n += $2 } END { print n }' $KHO/scratch)
 	# Two images that are a quarter larger, 6 MiB, and two pageblocks.
-	limit=$(((kernel + initrd) / 1024 * 5 / 2 + (10 << 10)))
-	say "note scratch has $total KiB, for an image of $(((kernel + initrd) >> 10)) KiB"
+	limit=$((image * 5 / 2 + (10 << 10)))
+	say "note scratch has $total KiB, for an image of $image KiB"
 	check "scratch is as large as two images, and not much more" \
-		between "$total" $(((kernel + initrd) / 1024 * 2)) $limit
+		between "$total" $((image * 2)) $limit
 	check "there are two areas" [ "$(wc -l < $KHO/scratch)" = 2 ]
 	hand_over 3
 }
