@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -97,19 +96,23 @@ static int open_file(const char *path)
 	return fd;
 }
 
-/*
- * A file that only root can open, so that no other user can lock it. The device is not
- * for this: a daemon may have it open all the time, and that must not prevent a kexec.
- */
-#define LOCK_FILE	LUO_DIR "outgoing/sessions"
+/* Longer than it takes to load a kernel. */
+#define MAX_TRIES	600
+#define PAUSE_US	100000
 
-int exclude_loaders(void)
+int exclude_check(void)
 {
-	int fd = open(LOCK_FILE, O_RDONLY | O_CLOEXEC);
+	int device = luo_open(), tries;
 
-	if (fd >= 0 && flock(fd, LOCK_EX))
-		fail(EXIT_FAILED, errno, LOCK_FILE);
-	return fd;
+	for (tries = 0; device == -EBUSY && tries < MAX_TRIES; tries++) {
+		/* Also if it is called kho-luoctl. */
+		if (!strstr(holders(NULL, false), "luoctl)"))
+			break;
+		usleep(PAUSE_US);
+		device = luo_open();
+	}
+
+	return device;
 }
 
 int load_image(const struct image *image)
@@ -353,15 +356,22 @@ static void check_cmdline_and_initrd(const struct image *image)
 /* The kernel has checks of its own: signature, lockdown, and room in scratch. */
 static void check_loading(const struct image *image)
 {
-	int lock, err;
+	int device, err;
 
 	if (sysfs_number("/proc/sys/kernel/kexec_load_disabled") == 1) {
 		add(PROBLEM, "kernel.kexec_load_disabled forbids to load a kernel");
 		return;
 	}
 
-	/* What luoctl kexec has loaded must not be unloaded, nor may the kernel stay loaded. */
-	lock = exclude_loaders();
+	/* A kernel that luoctl kexec has loaded must not be unloaded. */
+	device = exclude_check();
+	if (device < 0) {
+		add(WARNING, "whether the kernel can be loaded was not tried, as %s cannot be opened",
+		    LUO_DEVICE);
+		return;
+	}
+
+	/* Nor may this kernel stay loaded. */
 	hold_signals();
 	if (sysfs_number("/sys/kernel/kexec_loaded") != 0) {
 		add(WARNING, "whether the kernel can be loaded was not tried, as one is loaded");
@@ -381,7 +391,7 @@ static void check_loading(const struct image *image)
 	    printable(image->kernel));
 out:
 	release_signals();
-	close(lock);
+	close(device);
 }
 
 static void check_device(void)

@@ -37,7 +37,7 @@ static int cmd_kexec(int argc, char **argv)
 	struct image image = {};
 	bool load_only = false, discard = false;
 	const char *problem;
-	int option, err;
+	int option, device, err;
 
 	while ((option = next_option(argc, argv, options)) != -1) {
 		if (option == 'l')
@@ -58,9 +58,11 @@ static int cmd_kexec(int argc, char **argv)
 		fail(EXIT_FAILED, 0, "%s", problem);
 	if (!discard)
 		check_unfinished();
-	/* Until the reboot, or the end of luoctl. */
-	exclude_loaders();
+	/* If another program has the device, luoctl check loads nothing. */
+	device = exclude_check();
 	err = load_image(&image);
+	if (device >= 0)
+		close(device);
 	if (err)
 		fail(EXIT_FAILED, err, "%s cannot be loaded", printable(image.kernel));
 	if (discard)

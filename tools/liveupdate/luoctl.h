@@ -200,10 +200,10 @@ void image_option(struct image *image, int option);
 const char *check_cmdline(const struct image *image);
 
 /*
- * Wait until no other luoctl loads or unloads a kernel, and keep others from it as long
- * as the descriptor that is returned is open. It is -1 if the kernel has no file for this.
+ * Wait until no other luoctl has the device, and open it, so that luoctl check loads and
+ * unloads no kernel meanwhile. Returns -errno if another program has the device.
  */
-int exclude_loaders(void);
+int exclude_check(void);
 
 /* Load it. Returns 0 or an errno. */
 int load_image(const struct image *image);
