@@ -13,12 +13,12 @@
 #include <linux/export.h>
 #include <linux/init.h>
 #include <linux/io.h>
+#include <linux/jiffies.h>
 #include <linux/kexec.h>
 #include <linux/kexec_handover.h>
 #include <linux/kstrtox.h>
 #include <linux/liveupdate.h>
 #include <linux/mm.h>
-#include <linux/rwsem.h>
 #include <linux/string.h>
 
 #include "../kexec_internal.h"
@@ -55,61 +55,6 @@ bool liveupdate_enabled(void)
 }
 EXPORT_SYMBOL_GPL(liveupdate_enabled);
 
-/*
- * The gate; see "DOC: Locks of LUO". Once it is closed for good there is no way
- * back to this kernel.
- */
-static DECLARE_RWSEM(gate);
-static bool gate_closed;
-
-/**
- * luo_gate_enter - before changing an outgoing session
- *
- * Waits as long as a reboot tries to freeze all sessions.
- *
- * Context: Process context; may sleep.
- * Return: 0, until luo_gate_leave(); -EBUSY when this kernel is at its end;
- * -EINTR when the caller was killed while waiting.
- */
-int luo_gate_enter(void)
-{
-	if (down_read_killable(&gate))
-		return -EINTR;
-
-	if (gate_closed) {
-		up_read(&gate);
-		return -EBUSY;
-	}
-
-	return 0;
-}
-
-/**
- * luo_gate_enter_or_closed - before undoing something in an outgoing session
- *
- * Like luo_gate_enter(), but for who cannot fail.
- *
- * Return: true, until luo_gate_leave(); false when this kernel is at its end,
- * and nothing needs to be undone any more.
- */
-bool luo_gate_enter_or_closed(void)
-{
-	down_read(&gate);
-	if (!gate_closed)
-		return true;
-
-	up_read(&gate);
-	return false;
-}
-
-/**
- * luo_gate_leave - after luo_gate_enter() or luo_gate_enter_or_closed()
- */
-void luo_gate_leave(void)
-{
-	up_read(&gate);
-}
-
 /* In the subtree for the next kernel. */
 static struct luo_ser *outgoing;
 
@@ -125,6 +70,27 @@ static int check_image(const struct kimage *image)
 	return -EBUSY;
 }
 
+static int hand_sessions_over(void)
+{
+	int err;
+
+	/* These were closed before anything was frozen, and are not handed over. */
+	luo_sessions_release_deferred();
+
+	err = check_image(kexec_image) ?: luo_sessions_check_finished() ?:
+	      luo_sessions_freeze(&outgoing->sessions_pa);
+	if (err)
+		return err;
+
+	luo_flbs_write();
+	/* Freezing preserves memory, too. */
+	err = kho_check_image(kexec_image);
+	if (err)
+		luo_sessions_unfreeze();
+
+	return err;
+}
+
 /**
  * liveupdate_reboot - freeze all sessions, and tell the next kernel of them
  *
@@ -136,12 +102,14 @@ static int check_image(const struct kimage *image)
  * An image that returns to this kernel needs nothing. Not exported: only the reboot
  * itself has a use for it.
  *
- * Context: kernel_kexec(), with the kexec lock held, while everything runs.
+ * Context: kernel_kexec(), with the kexec lock held, while everything runs. Does not wait
+ *	    for longer than %LUO_REBOOT_SECONDS: to power off takes the same lock.
  * Return:
- * * 0 - all files are frozen
+ * * 0 - this kernel is at its end
  * * %-EBUSY - files or sessions would be lost
  * * %-EINTR - the caller was killed
  * * %-EPROTO, %-EUCLEAN - the next kernel would refuse the handover; see kho_check_out()
+ * * %-ETIMEDOUT - an operation on a session has not come to an end
  * * anything else - a file could not be frozen
  */
 int liveupdate_reboot(void)
@@ -151,20 +119,17 @@ int liveupdate_reboot(void)
 	if (!liveupdate_enabled() || kexec_image->preserve_context)
 		return 0;
 
-	if (down_write_killable(&gate))
-		return -EINTR;
-
-	err = check_image(kexec_image) ?: luo_sessions_check_finished() ?:
-	      luo_sessions_freeze(&outgoing->sessions_pa);
+	err = luo_gate_close(jiffies + LUO_REBOOT_SECONDS * HZ);
 	if (!err) {
-		luo_flbs_write();
-		/* Freezing preserves memory, too. */
-		err = kho_check_image(kexec_image);
+		err = hand_sessions_over();
 		if (err)
-			luo_sessions_unfreeze();
+			luo_gate_open();
+		else
+			luo_gate_seal();
 	}
-	gate_closed = !err;
-	up_write(&gate);
+
+	if (err)
+		luo_sessions_release_later();
 	return err;
 }
 

@@ -40,7 +40,10 @@ struct luo_flb_link {
 static LIST_HEAD(flbs);
 static unsigned int nr_flbs;
 
-/* Protects the list, and nr_handlers of all that are in it. */
+/*
+ * Protects the list, and nr_handlers of all that are in it. A reboot takes it, so nothing
+ * that may hang is done under it.
+ */
 static DEFINE_MUTEX(flbs_lock);
 
 /* What the next kernel gets; and what the previous one has left, if it did. */
@@ -71,32 +74,44 @@ static struct luo_flb_ser *find_incoming(const struct liveupdate_flb *flb)
 	return NULL;
 }
 
+static int preserve(struct liveupdate_flb *flb, struct luo_flb_state *state)
+{
+	struct liveupdate_flb_op_args args;
+	int err;
+
+	if (!try_module_get(flb->ops->owner))
+		return -ENODEV;
+
+	state->data = 0;
+	args = args_of(flb, state);
+	err = flb->ops->preserve(&args);
+	if (err) {
+		module_put(flb->ops->owner);
+		return err;
+	}
+
+	state->data = args.data;
+	state->obj = args.obj;
+	return 0;
+}
+
 /* One more reason to preserve an object. */
 static int get_outgoing(struct liveupdate_flb *flb)
 {
 	struct luo_flb_state *state = &flb->outgoing;
-	struct liveupdate_flb_op_args args;
-	int err;
+	int err = 0;
 
-	guard(mutex)(&state->lock);
+	/* Its operation may hang that was called for another file. */
+	if (mutex_lock_killable(&state->lock))
+		return -EINTR;
 
-	if (!state->count) {
-		if (!try_module_get(flb->ops->owner))
-			return -ENODEV;
+	if (!state->count)
+		err = preserve(flb, state);
+	if (!err)
+		state->count++;
 
-		state->data = 0;
-		args = args_of(flb, state);
-		err = flb->ops->preserve(&args);
-		if (err) {
-			module_put(flb->ops->owner);
-			return err;
-		}
-		state->data = args.data;
-		state->obj = args.obj;
-	}
-
-	state->count++;
-	return 0;
+	mutex_unlock(&state->lock);
+	return err;
 }
 
 /* True when that was the last reason. */
@@ -416,15 +431,17 @@ bool luo_flb_same(const struct list_head *a, const struct list_head *b)
 }
 
 /**
- * liveupdate_unregister_flb - take liveupdate_register_flb() back
+ * liveupdate_unregister_flb - undo liveupdate_register_flb()
  * @handler: the handler
  * @flb: the object
  *
  * Context: Process context; may sleep. Not from operations of handlers or objects.
- * Return: 0; -EBUSY when there are files of this handler, or no other handler relies
- * on the object and somebody uses it, or it was retrieved and is not finished, and
- * then nothing has changed; -ENOENT when the handler does not rely on it; -EOPNOTSUPP when live
- * update is off.
+ * Return:
+ * * 0 - files of @handler do not rely on @flb any more
+ * * %-EBUSY - there are files of @handler; or no other handler relies on @flb, and it is
+ *   in use, or was retrieved and is not finished; nothing has changed
+ * * %-ENOENT - @handler does not rely on @flb
+ * * %-EOPNOTSUPP - live update is off
  */
 int liveupdate_unregister_flb(struct liveupdate_file_handler *handler,
 			      struct liveupdate_flb *flb)
@@ -435,13 +452,14 @@ int liveupdate_unregister_flb(struct liveupdate_file_handler *handler,
 	if (!liveupdate_enabled())
 		return -EOPNOTSUPP;
 
-	guard(mutex)(&flbs_lock);
-
-	if (!flb->nr_handlers)
+	/* Without a handler there are no locks. */
+	if (!READ_ONCE(flb->nr_handlers))
 		return -ENOENT;
 
+	/* Before that of the list, which a reboot needs: an operation may hang. */
 	guard(mutex)(&flb->incoming.lock);
 	guard(mutex)(&flb->outgoing.lock);
+	guard(mutex)(&flbs_lock);
 
 	if (flb->nr_handlers == 1 && (flb->incoming.status > 0 || flb->outgoing.count))
 		return -EBUSY;

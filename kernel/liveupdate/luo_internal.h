@@ -13,32 +13,34 @@
 #include <linux/mutex.h>
 #include <linux/rbtree.h>
 #include <linux/rwsem.h>
+#include <linux/sched.h>
 
 /**
  * DOC: Locks of LUO
  *
  * From the outermost to the innermost:
  *
- * 1. The gate, luo_gate_enter(). Whatever changes an outgoing session goes
- *    through it, and shares it with others. liveupdate_reboot() takes it for
- *    itself, so that it freezes sessions that nobody changes, and when that has
- *    succeeded the gate stays closed: then who comes gets -EBUSY instead of
- *    waiting for a kernel that does not return.
- * 2. luo_session.lock: the files of one session. It is shared by those who
- *    retrieve files, and held alone to add files and to finish.
+ * 1. The gate, luo_gate_enter(). What changes an outgoing session is inside of it,
+ *    together with others. liveupdate_reboot() closes it, so that it freezes sessions
+ *    that nobody changes. If that has succeeded the gate stays closed: an operation that
+ *    comes then fails with -EBUSY instead of waiting for a kernel that does not return.
+ * 2. luo_session.lock: the files of one session. The caller holds it for reading to
+ *    retrieve files, and for writing to add files and to finish.
  * 3. luo_file.lock, of a file of an incoming session: it is retrieved once.
  *    luo_file.retrieving is set as long as that goes on.
  * 4. The lock of the list of sessions, one for outgoing and one for incoming
  *    ones; the lock of the handlers; and that of the ids of preserved files. None
- *    of these is taken while another one of them is held.
+ *    of these is taken while another one of them is held. The lock of the gate itself
+ *    is taken last.
  *
- * Of objects that files share there is a lock for each side of each object, which
- * is taken between 3 and 4, and its operations are called under it. The lock of the
- * list of objects is taken under 1, or alone, and outside of those of an object, first
- * incoming, then outgoing, and of the handlers. So no operation registers objects.
+ * An object that files share has two mutexes, for the outgoing and the incoming side,
+ * which are taken between 3 and 4, first incoming, then outgoing, and its operations are
+ * called under them. The lock of the list of objects is taken inside of these, or while
+ * the gate is closed, or alone, and outside of the lock of the handlers. So a reboot does
+ * not wait for an operation of an object. No operation registers objects.
  *
- * Operations of file handlers are called under 1 and 2, or 2 and 3. To freeze, 1
- * is held alone and no other. can_preserve and get_id are called under 2, and size
+ * Operations of file handlers are called under 1 and 2, or 2 and 3. To freeze, the gate
+ * is closed and no other lock is held. can_preserve and get_id are called under 2, and size
  * under 2 and 3; can_preserve and size under the lock of the handlers as well, without
  * pinning the handler. So a handler can take any lock of its own, the locks of inodes
  * and of mm included, but must neither register handlers nor change sessions while it
@@ -49,8 +51,13 @@
  * as busy instead. Under 2 it tries to take 3, in the same way, and then the lock of the
  * handlers. A reader of a list in debugfs holds the lock of the list and no other.
  *
+ * A reboot waits for a limited time. An operation that hangs inside of the gate makes it
+ * fail. The locks of 4 are never held while something waits for user space, so a reboot,
+ * and the release of a session, can take them.
+ *
  * The last reference to a session may be dropped anywhere, but its release always
- * runs without any lock.
+ * runs without any lock, and does not wait for the gate: if a reboot has closed it, then
+ * the release is deferred until that has failed.
  */
 
 struct luo_file;
@@ -82,6 +89,7 @@ struct luo_files {
  * @id: position in the list of sessions: grows from each to the next
  * @kref: one reference for the list or the file of the session, and one for each
  *	  reader of luo_sysfs.c that is at this session
+ * @deferred: outgoing: nobody has it any more, but it could not be released yet
  * @lock: protects @files and @finished
  * @files: its files
  * @incoming: it was handed over to this kernel
@@ -99,6 +107,7 @@ struct luo_session {
 	struct list_head list;
 	u64 id;
 	struct kref kref;
+	struct list_head deferred;
 	struct rw_semaphore lock;	/* of files and finished */
 	struct luo_files files;
 	bool incoming;
@@ -168,10 +177,34 @@ struct luo_file {
 	void *private_data;
 };
 
-/* luo_core.c */
-int luo_gate_enter(void);
-void luo_gate_leave(void);
-bool luo_gate_enter_or_closed(void);
+/* So long a reboot waits, all in all, before it fails. */
+#define LUO_REBOOT_SECONDS	5
+
+/**
+ * struct luo_gate_pass - an operation that is inside of the gate
+ * @list: in the list of these
+ * @what: the operation
+ * @name: name of the session
+ * @pid: of the process
+ * @comm: its name
+ */
+struct luo_gate_pass {
+	struct list_head list;
+	const char *what;
+	const char *name;
+	pid_t pid;
+	char comm[TASK_COMM_LEN];
+};
+
+/* luo_gate.c */
+int luo_gate_enter(struct luo_gate_pass *pass, const char *what, const char *name);
+bool luo_gate_enter_or_defer(struct luo_gate_pass *pass, const char *what,
+			     const char *name, struct list_head *entry);
+void luo_gate_leave(struct luo_gate_pass *pass);
+struct list_head *luo_gate_next_deferred(void);
+int luo_gate_close(unsigned long deadline);
+void luo_gate_open(void);
+void luo_gate_seal(void);
 
 /* luo_device.c */
 int luo_device_init(void);
@@ -184,6 +217,8 @@ struct luo_session *luo_session_alloc(const u8 *name);
 struct file *luo_session_create(const u8 *name);
 struct file *luo_session_retrieve(const u8 *name);
 int luo_sessions_check_finished(void);
+void luo_sessions_release_deferred(void);
+void luo_sessions_release_later(void);
 int luo_sessions_freeze(u64 *sessions_pa);
 struct luo_sessions *luo_sessions_of(bool is_incoming);
 void luo_session_put(struct luo_session *session);

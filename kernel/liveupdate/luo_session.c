@@ -15,12 +15,14 @@
 #include <linux/fs.h>
 #include <linux/kho_block.h>
 #include <linux/kref.h>
+#include <linux/lockdep.h>
 #include <linux/mutex.h>
 #include <linux/rbtree.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/string_helpers.h>
+#include <linux/workqueue.h>
 
 #include "luo_internal.h"
 #include "luo_ioctl.h"
@@ -164,29 +166,100 @@ static int add_outgoing(struct luo_session *session)
 	return 0;
 }
 
-static void del_outgoing(struct luo_session *session)
+static void unlink_outgoing(struct luo_session *session)
 {
-	guard(mutex)(&outgoing.lock);
+	lockdep_assert_held(&outgoing.lock);
 
 	unlink_session(&outgoing, session);
 	kho_block_set_shrink(&outgoing.blocks, outgoing.nr);
 }
 
-/* Nobody knows the session any more. */
-static void release_outgoing(struct luo_session *session)
+static void del_outgoing(struct luo_session *session)
 {
-	/* What the next kernel has been told of must not be taken back. */
-	if (!luo_gate_enter_or_closed())
-		return;
+	guard(mutex)(&outgoing.lock);
 
-	del_outgoing(session);
+	unlink_outgoing(session);
+}
+
+/* Find one that is not released yet. From now on its name is free. */
+static struct luo_session *unlink_deferred(void)
+{
+	struct luo_session *session;
+	struct list_head *entry;
+
+	guard(mutex)(&outgoing.lock);
+
+	entry = luo_gate_next_deferred();
+	if (!entry)
+		return NULL;
+
+	session = list_entry(entry, struct luo_session, deferred);
+	unlink_outgoing(session);
+	return session;
+}
+
+/* Give the files up of a session that is in no list any more. */
+static void release_unlinked(struct luo_session *session)
+{
 	/* A reader of the list that is at this session goes on to the next one. */
 	scoped_guard(rwsem_write, &session->lock) {
 		WRITE_ONCE(session->finished, true);
 		luo_files_unpreserve(&session->files);
 	}
-	luo_gate_leave();
 	luo_session_put(session);
+}
+
+/**
+ * luo_sessions_release_deferred - release sessions that could not be when they were closed
+ *
+ * Context: The caller is inside of the gate, or has closed it.
+ */
+void luo_sessions_release_deferred(void)
+{
+	struct luo_session *session;
+
+	while ((session = unlink_deferred()))
+		release_unlinked(session);
+}
+
+/* If the gate is closed again, the reboot that has closed it does this. */
+static void release_fn(struct work_struct *work)
+{
+	struct luo_gate_pass pass;
+
+	if (!luo_gate_enter_or_defer(&pass, "release", "", NULL))
+		return;
+
+	luo_sessions_release_deferred();
+	luo_gate_leave(&pass);
+}
+
+static DECLARE_WORK(release_work, release_fn);
+
+/**
+ * luo_sessions_release_later - the same as soon as possible, but without waiting for it
+ *
+ * Context: Any, after luo_gate_open().
+ */
+void luo_sessions_release_later(void)
+{
+	queue_work(system_unbound_wq, &release_work);
+}
+
+/*
+ * The last descriptor of the session was closed. That neither changes what the next
+ * kernel was told, nor waits for a reboot that may fail.
+ */
+static void release_outgoing(struct luo_session *session)
+{
+	struct luo_gate_pass pass;
+
+	if (!luo_gate_enter_or_defer(&pass, "close()", session->name, &session->deferred))
+		return;
+
+	del_outgoing(session);
+	release_unlinked(session);
+	luo_gate_leave(&pass);
 }
 
 static int finish(struct luo_session *session)
@@ -252,19 +325,25 @@ static int luo_session_release(struct inode *inode, struct file *file)
 static int preserve_fd(struct file *file, union luo_ioctl_arg *arg)
 {
 	struct luo_session *session = file->private_data;
+	struct luo_gate_pass pass;
 	int err;
 
 	if (session->incoming)
 		return -EINVAL;
 
-	err = luo_gate_enter();
+	err = luo_gate_enter(&pass, "PRESERVE_FD", session->name);
 	if (err)
 		return err;
 
-	scoped_guard(rwsem_write, &session->lock)
+	/* Another thread may be in the middle of preserving a file, and hang. */
+	err = down_write_killable(&session->lock);
+	if (!err) {
 		err = luo_files_add(&session->files, arg->preserve_fd.fd,
 				    arg->preserve_fd.token);
-	luo_gate_leave();
+		up_write(&session->lock);
+	}
+
+	luo_gate_leave(&pass);
 	return err;
 }
 
@@ -420,18 +499,21 @@ err_free:
  */
 struct file *luo_session_create(const u8 *name)
 {
+	struct luo_gate_pass pass;
 	struct file *file;
 	int err;
 
 	if (!name_valid(name))
 		return ERR_PTR(-EINVAL);
 
-	err = luo_gate_enter();
+	err = luo_gate_enter(&pass, "CREATE_SESSION", name);
 	if (err)
 		return ERR_PTR(err);
 
+	/* One that was closed does not keep its name. */
+	luo_sessions_release_deferred();
 	file = create(name);
-	luo_gate_leave();
+	luo_gate_leave(&pass);
 	return file;
 }
 

@@ -19,6 +19,9 @@ static void reboot_now(void)
 	case EBUSY:
 		fail(EXIT_FAILED, 0,
 		     "the kernel does not reboot, as something would be lost; its log says what");
+	case ETIMEDOUT:
+		fail(EXIT_FAILED, 0,
+		     "the kernel does not reboot, as a process hangs; its log says which");
 	default:
 		fail(EXIT_FAILED, errno, "the kernel does not reboot; its log says why");
 	}

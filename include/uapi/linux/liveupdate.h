@@ -46,7 +46,8 @@
  *
  * Errors: EINVAL when the name is empty or does not end; EEXIST when there is
  * such a session, that is not one which the previous kernel handed over; EBUSY
- * when a reboot has begun; EMFILE, ENFILE, ENOMEM.
+ * when a reboot has begun; EMFILE, ENFILE, ENOMEM. While a reboot has begun and may still
+ * fail it waits.
  */
 struct liveupdate_ioctl_create_session {
 	__u32		size;
@@ -98,7 +99,8 @@ struct liveupdate_ioctl_retrieve_session {
  * kernel.liveupdate_max_files allows; ENOMEM, and what the kernel code says that
  * preserves this kind of files: for a memfd, EACCES when the next kernel would give more
  * access than the descriptor has, and EPERM when it has F_SEAL_FUTURE_WRITE and is
- * mapped writable. Other errors mean that the file cannot be preserved, either.
+ * mapped writable. Other errors mean that the file cannot be preserved, either. It
+ * waits while a reboot has begun and may still fail.
  */
 struct liveupdate_session_preserve_fd {
 	__u32		size;
