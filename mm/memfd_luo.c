@@ -18,8 +18,10 @@
 #include <linux/liveupdate.h>
 #include <linux/mm.h>
 #include <linux/mnt_idmapping.h>
+#include <linux/notifier.h>
 #include <linux/pagemap.h>
 #include <linux/pid_namespace.h>
+#include <linux/reboot.h>
 #include <linux/sched/signal.h>
 #include <linux/shmem_fs.h>
 #include <linux/slab.h>
@@ -487,6 +489,9 @@ static const struct liveupdate_file_ops memfd_ops = {
 	.get_id = memfd_get_id,
 	.owner = THIS_MODULE,
 	.retriable = true,
+	.freeze_prepare = memfd_luo_freeze_prepare,
+	.freeze_begin = memfd_luo_freeze_begin,
+	.freeze_ready = memfd_luo_freeze_ready,
 };
 
 static struct liveupdate_file_handler memfd_handler = {
@@ -494,11 +499,26 @@ static struct liveupdate_file_handler memfd_handler = {
 	.compatible = MEMFD_LUO_COMPATIBLE,
 };
 
+static int memfd_luo_reboot(struct notifier_block *nb, unsigned long event, void *unused)
+{
+	shmem_freeze_for_good();
+	return NOTIFY_DONE;
+}
+
+/* Before any other notifier, which may wait for a block device that is on a memfd. */
+static struct notifier_block memfd_reboot_nb = {
+	.notifier_call = memfd_luo_reboot,
+	.priority = INT_MAX,
+};
+
 static int __init memfd_luo_init(void)
 {
 	int err = liveupdate_register_file_handler(&memfd_handler);
 
 	/* Live update is off. */
-	return err == -EOPNOTSUPP ? 0 : err;
+	if (err == -EOPNOTSUPP)
+		return 0;
+
+	return err ?: register_reboot_notifier(&memfd_reboot_nb);
 }
 late_initcall(memfd_luo_init);

@@ -15,6 +15,9 @@ struct liveupdate_file_op_args;
 /* memfd_luo_preserve.c */
 int memfd_luo_preserve(struct liveupdate_file_op_args *args);
 void memfd_luo_unpreserve(struct liveupdate_file_op_args *args);
+int memfd_luo_freeze_prepare(struct liveupdate_file_op_args *args);
+void memfd_luo_freeze_begin(struct liveupdate_file_op_args *args);
+bool memfd_luo_freeze_ready(struct liveupdate_file_op_args *args);
 int memfd_luo_freeze(struct liveupdate_file_op_args *args);
 void memfd_luo_unfreeze(struct liveupdate_file_op_args *args);
 

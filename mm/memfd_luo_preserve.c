@@ -4,22 +4,28 @@
  *
  * A memfd goes on being used after it was preserved. The folios that it has then are
  * pinned, outside of scratch, and put on the list for the next kernel. Folios that
- * are added later are marked in the page cache, and follow when the file is frozen:
- * that costs as much as there are new ones. Holes cost nothing.
+ * are added later are marked in the page cache. They follow when a reboot has begun, right
+ * before the file is frozen; those that are added meanwhile, when it is frozen. That
+ * costs as much as there are new ones. Holes cost nothing.
  *
  * The list is an array that grows by pages, so that files can be of any size.
  */
 
+#define pr_fmt(fmt) "luo: " fmt
+
+#include <linux/cleanup.h>
 #include <linux/err.h>
 #include <linux/fs.h>
 #include <linux/highmem.h>
 #include <linux/io.h>
+#include <linux/jiffies.h>
 #include <linux/kexec_handover.h>
 #include <linux/kho/abi/memfd.h>
 #include <linux/liveupdate.h>
 #include <linux/migrate.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
+#include <linux/rcupdate.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/shmem_fs.h>
@@ -37,6 +43,7 @@
  * @last: for kho_vmalloc_append()
  * @pages: the pages of the list, by their &folio.lru
  * @nr: number of folios in the list
+ * @nr_pages: number of pages in these
  * @poison_seq: poison_seq() before the folios were looked at
  */
 struct memfd_out {
@@ -45,6 +52,7 @@ struct memfd_out {
 	struct kho_vmalloc_chunk *last;
 	struct list_head pages;
 	u64 nr;
+	unsigned long nr_pages;
 	long poison_seq;
 };
 
@@ -219,6 +227,7 @@ static int preserve_folio(struct memfd_out *out, struct address_space *mapping,
 		.index = folio->index,
 	};
 	out->nr++;
+	out->nr_pages += folio_nr_pages(folio);
 	return 0;
 }
 
@@ -301,7 +310,9 @@ static int preserve_batch(struct memfd_out *out, struct inode *inode,
 	int err = 0;
 
 	for (i = 0; i < batch->nr && !err; i++) {
-		folio_lock(batch->folios[i]);
+		err = folio_lock_killable(batch->folios[i]);
+		if (err)
+			continue;
 		err = preserve_folio(out, mapping, batch->folios[i]);
 		folio_unlock(batch->folios[i]);
 	}
@@ -322,10 +333,11 @@ static int preserve_batch(struct memfd_out *out, struct inode *inode,
 #define MAX_TRIES	10
 
 /*
- * Put folios on the list: all that the file has, or those that were added since. The
- * file is held, so that none gets lost.
+ * Put folios on the list: all that the file has, or those that were added since, until it
+ * has @max_pages. The file is held, so that none gets lost.
  */
-static int preserve_folios(struct memfd_out *out, struct inode *inode, bool added)
+static int preserve_folios(struct memfd_out *out, struct inode *inode, bool added,
+			   unsigned long max_pages)
 {
 	struct batch batch = {};
 	unsigned int flags, tries = 0;
@@ -347,7 +359,7 @@ static int preserve_folios(struct memfd_out *out, struct inode *inode, bool adde
 		if (!err && tries == MAX_TRIES)
 			err = -EBUSY;
 		cond_resched();
-	} while (!err && (batch.nr || batch.swapped));
+	} while (!err && (batch.nr || batch.swapped) && out->nr_pages < max_pages);
 	memalloc_pin_restore(flags);
 
 	return err;
@@ -434,7 +446,8 @@ int memfd_luo_preserve(struct liveupdate_file_op_args *args)
 		goto err_ser;
 
 	/* While the file is held, memfd_add_seals() does not seal such mappings. */
-	err = would_lose_mapping(inode) ? -EPERM : preserve_folios(out, inode, false);
+	err = would_lose_mapping(inode) ? -EPERM : preserve_folios(out, inode, false,
+								     ULONG_MAX);
 	if (err)
 		goto err_drop;
 
@@ -510,12 +523,96 @@ static void write_ser(const struct memfd_out *out, const struct file *file)
 		ser->folios = out->folios;
 }
 
+/* What is added while folios are listed is less each time. */
+#define NR_PREPARE_PASSES	3
+
+/**
+ * memfd_luo_freeze_prepare - list folios that were added, while the memfd is in use
+ * @args: as of the operation
+ *
+ * Moves those that lie where they cannot be preserved. Does not run after a process that
+ * adds folios all the time, as by a long fallocate(): what is left in the end is for
+ * memfd_luo_freeze().
+ *
+ * Return: as of memfd_luo_preserve().
+ */
+int memfd_luo_freeze_prepare(struct liveupdate_file_op_args *args)
+{
+	struct inode *inode = file_inode(args->file);
+	struct memfd_out *out = args->private_data;
+	unsigned long nr_pages;
+	unsigned int pass;
+	int err = 0;
+
+	for (pass = 0; pass < NR_PREPARE_PASSES && !err; pass++) {
+		nr_pages = READ_ONCE(inode->i_mapping->nrpages);
+		if (out->nr_pages >= nr_pages)
+			break;
+
+		err = preserve_folios(out, inode, true, nr_pages);
+	}
+
+	return err;
+}
+
+/**
+ * memfd_luo_freeze_begin - let nobody begin to write
+ * @args: as of the operation
+ */
+void memfd_luo_freeze_begin(struct liveupdate_file_op_args *args)
+{
+	shmem_freeze_begin(file_inode(args->file));
+}
+
+/*
+ * The process that writes can be killed, if it is known which. If the lock was given back
+ * in this moment then nothing is said.
+ */
+static void say_who_writes(const struct inode *inode)
+{
+#ifndef CONFIG_PREEMPT_RT
+	const struct task_struct *task;
+	unsigned long owner;
+
+	/* A task that gives the lock back and exits stays in memory for so long. */
+	guard(rcu)();
+
+	/* Bits 0 to 2 are flags, of which the first says that readers have it. */
+	owner = atomic_long_read(&inode->i_rwsem.owner);
+	task = (const struct task_struct *)(owner & ~7UL);
+	if (task && !(owner & BIT(0)))
+		pr_err("memfd not frozen: process %d (%s) has begun to write to it, and does not come to an end\n",
+		       task->pid, task->comm);
+#endif
+}
+
+/**
+ * memfd_luo_freeze_ready - whether nobody writes any more
+ * @args: as of the operation
+ *
+ * Return: true if all writes have ended.
+ */
+bool memfd_luo_freeze_ready(struct liveupdate_file_op_args *args)
+{
+	struct inode *inode = file_inode(args->file);
+
+	if (shmem_freeze_ready(inode))
+		return true;
+
+	if (time_after(jiffies, liveupdate_freeze_deadline()))
+		say_who_writes(inode);
+	return false;
+}
+
 /**
  * memfd_luo_freeze - have nothing added any more, and complete the list
  * @args: as of the operation
  *
- * Return: 0; -EBUSY when somebody writes and does not come to an end; or as of
- * memfd_luo_preserve().
+ * Return:
+ * * 0 - the list is what the next kernel gets
+ * * %-EHWPOISON - some of the memory has failed since it was preserved
+ * * %-ETIMEDOUT - something has the lock of the inode and does not come to an end
+ * * another errno of memfd_luo_preserve()
  */
 int memfd_luo_freeze(struct liveupdate_file_op_args *args)
 {
@@ -523,24 +620,23 @@ int memfd_luo_freeze(struct liveupdate_file_op_args *args)
 	struct memfd_out *out = args->private_data;
 	int err;
 
-	err = shmem_freeze(inode);
+	err = shmem_freeze(inode, liveupdate_freeze_deadline());
 	if (err)
 		return err;
 
-	err = preserve_folios(out, inode, true);
-	if (!err && is_poisoned(out))
-		err = -EHWPOISON;
-	if (err) {
-		shmem_unfreeze(inode);
+	err = preserve_folios(out, inode, true, ULONG_MAX);
+	if (err)
 		return err;
-	}
+
+	if (is_poisoned(out))
+		return -EHWPOISON;
 
 	write_ser(out, args->file);
 	return 0;
 }
 
 /**
- * memfd_luo_unfreeze - take memfd_luo_freeze() back
+ * memfd_luo_unfreeze - undo memfd_luo_freeze() and memfd_luo_freeze_begin()
  * @args: as of the operation
  */
 void memfd_luo_unfreeze(struct liveupdate_file_op_args *args)

@@ -324,6 +324,9 @@ def memfds(run):
 
     return {**{f"{op}_{what}_instructions_per_folio": round(cost(f"{op}_memfd_{what}"), 1)
                for op in ("preserve", "retrieve") for what in ("dense", "huge")},
+            "added_folios": run.number("freeze_added"),
+            "prepare_added_instructions_per_folio": round(cost("prepare_added"), 1),
+            "freeze_added_instructions": int(run.get("freeze_added")[1]),
             "sparse_bytes": run.number("memfd_sparse_bytes")}
 
 
@@ -338,6 +341,11 @@ def memfd_rows(data):
             pick(data, "preserve_huge_instructions_per_folio"), "{:,.0f}"),
         Row("retrieve it, per folio of 2 MiB",
             pick(data, "retrieve_huge_instructions_per_folio"), "{:,.0f}"),
+        Row("freeze a memfd to which 100,000 folios were added",
+            pick(data, "freeze_added_instructions"), "{:,.0f}",
+            at_most(1000000), "<= 1,000,000"),
+        Row("... before that, while it is in use, per folio",
+            pick(data, "prepare_added_instructions_per_folio"), "{:,.0f}"),
         Row("memory to preserve 256 MiB with 128 written pages",
             pick(data, "sparse_bytes"), "{:,} bytes", at_most(2 << 20), "<= 2 MiB",
             "261 MiB"),

@@ -52,7 +52,7 @@ struct liveupdate_file_op_args {
  * @freeze: the reboot has begun; what the next kernel gets must not change from
  *	    now on, but for the memory that user space has mapped. 0 or -errno,
  *	    and then the reboot fails and nothing has changed
- * @unfreeze: the reboot has failed after all: take @freeze back
+ * @unfreeze: the reboot has failed after all: undo @freeze and @freeze_begin
  * @retrieve: make the file anew, in the next kernel. 0 or -errno. Both are final: it
  *	      is called once for each file, unless the handler is @retriable. Must be
  *	      there
@@ -73,9 +73,21 @@ struct liveupdate_file_op_args {
  *	       the next call, or @finish with a retrieve_status of 0, finds in
  *	       private_data what the last call has left there. The handler stays pinned.
  *	       A handler that is written for Linux 7.x does not set this
+ * @freeze_prepare: a reboot is about to freeze all files: do what @freeze would have to do
+ *		    and can be done while the file is in use. 0 or -errno, and then the
+ *		    reboot fails
+ * @freeze_begin: let nobody begin to change the file any more, by which @freeze_ready will
+ *		  be true in a moment. Does not wait. Is called for all files before
+ *		  @freeze is for the first of them
+ * @freeze_ready: whether all changes have ended that began before @freeze_begin. Does not
+ *		  wait: it is called again until it is true, or the reboot fails with
+ *		  -ETIMEDOUT. Once it was true it stays so
  *
  * All may sleep. For one file they are called one after the other. Freezing and
- * unfreezing may happen several times.
+ * unfreezing may happen several times. The last three are for files that user space
+ * changes through system calls that take long, and may depend on another file that is
+ * about to be frozen; a handler needs none of them. One that has @freeze_begin has
+ * @unfreeze as well, which may be called for a file when @freeze was not.
  */
 struct liveupdate_file_ops {
 	bool (*can_preserve)(struct liveupdate_file_handler *handler,
@@ -91,6 +103,9 @@ struct liveupdate_file_ops {
 	unsigned long (*get_id)(struct file *file);
 	struct module *owner;
 	bool retriable;
+	int (*freeze_prepare)(struct liveupdate_file_op_args *args);
+	void (*freeze_begin)(struct liveupdate_file_op_args *args);
+	bool (*freeze_ready)(struct liveupdate_file_op_args *args);
 };
 
 /**
@@ -186,6 +201,7 @@ struct liveupdate_flb {
 
 bool liveupdate_enabled(void);
 int liveupdate_reboot(void);
+unsigned long liveupdate_freeze_deadline(void);
 int liveupdate_register_file_handler(struct liveupdate_file_handler *handler);
 int liveupdate_unregister_file_handler(struct liveupdate_file_handler *handler);
 int liveupdate_register_flb(struct liveupdate_file_handler *handler,
@@ -205,6 +221,11 @@ static inline bool liveupdate_enabled(void)
 }
 
 static inline int liveupdate_reboot(void)
+{
+	return 0;
+}
+
+static inline unsigned long liveupdate_freeze_deadline(void)
 {
 	return 0;
 }

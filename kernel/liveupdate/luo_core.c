@@ -70,6 +70,33 @@ static int check_image(const struct kimage *image)
 	return -EBUSY;
 }
 
+/* Of the reboot that goes on; in jiffies. Protected by the kexec lock. */
+static unsigned long deadline;
+
+/**
+ * liveupdate_freeze_deadline - until when to wait for a file to be frozen
+ *
+ * All files share it. A reboot that waits for longer keeps the machine from being powered
+ * off, too.
+ *
+ * Context: From freeze operations of file handlers.
+ * Return: a time in jiffies.
+ */
+unsigned long liveupdate_freeze_deadline(void)
+{
+	return deadline;
+}
+EXPORT_SYMBOL_GPL(liveupdate_freeze_deadline);
+
+/**
+ * luo_extend_deadline - do not count time in which nothing was waited for
+ * @since: when that began, in jiffies
+ */
+void luo_extend_deadline(unsigned long since)
+{
+	deadline += jiffies - since;
+}
+
 static int hand_sessions_over(void)
 {
 	int err;
@@ -109,7 +136,7 @@ static int hand_sessions_over(void)
  * * %-EBUSY - files or sessions would be lost
  * * %-EINTR - the caller was killed
  * * %-EPROTO, %-EUCLEAN - the next kernel would refuse the handover; see kho_check_out()
- * * %-ETIMEDOUT - an operation on a session has not come to an end
+ * * %-ETIMEDOUT - an operation on a session, or a write to a file, has not come to an end
  * * anything else - a file could not be frozen
  */
 int liveupdate_reboot(void)
@@ -119,7 +146,8 @@ int liveupdate_reboot(void)
 	if (!liveupdate_enabled() || kexec_image->preserve_context)
 		return 0;
 
-	err = luo_gate_close(jiffies + LUO_REBOOT_SECONDS * HZ);
+	deadline = jiffies + LUO_REBOOT_SECONDS * HZ;
+	err = luo_gate_close(deadline);
 	if (!err) {
 		err = hand_sessions_over();
 		if (err)

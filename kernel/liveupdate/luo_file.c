@@ -13,15 +13,19 @@
 #include <kunit/static_stub.h>
 #include <linux/atomic.h>
 #include <linux/cleanup.h>
+#include <linux/delay.h>
 #include <linux/err.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/jiffies.h>
 #include <linux/kho_block.h>
 #include <linux/liveupdate.h>
 #include <linux/mutex.h>
 #include <linux/rbtree.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/string_helpers.h>
 #include <linux/sysctl.h>
 
 #include "luo_internal.h"
@@ -352,21 +356,139 @@ void luo_files_unpreserve(struct luo_files *files)
 	luo_files_init(files);
 }
 
-static int freeze(struct luo_file *luo_file)
+static void say_not_frozen(const struct luo_files *files, const struct luo_file *luo_file,
+			   int err)
 {
-	const struct liveupdate_file_ops *ops = luo_file->handler->ops;
+	const struct luo_session *session = container_of(files, struct luo_session, files);
+
+	pr_err("file with token %llu of %s in session %*pE cannot be frozen: %d\n",
+	       luo_file->token, luo_file->handler->compatible,
+	       (int)strlen(session->name), session->name, err);
+}
+
+/**
+ * luo_files_freeze_prepare - do as much of freezing as possible while files are in use
+ * @files: the files of an outgoing session
+ *
+ * Context: The gate is closed.
+ * Return: 0, or the -errno of the first file that cannot be prepared.
+ */
+int luo_files_freeze_prepare(struct luo_files *files)
+{
+	const struct liveupdate_file_ops *ops;
+	struct luo_file *luo_file;
 	int err;
 
-	luo_file->unfrozen_data = luo_file->serialized_data;
-	if (!ops->freeze)
+	list_for_each_entry(luo_file, &files->list, list) {
+		ops = luo_file->handler->ops;
+		err = ops->freeze_prepare ? call(luo_file, ops->freeze_prepare) : 0;
+		if (err) {
+			say_not_frozen(files, luo_file, err);
+			return err;
+		}
+	}
+
+	return 0;
+}
+
+/**
+ * luo_files_freeze_begin - let nobody begin to change files
+ * @files: the files of an outgoing session
+ *
+ * Does not wait. luo_files_unfreeze() undoes this, too.
+ *
+ * Context: The gate is closed.
+ */
+void luo_files_freeze_begin(struct luo_files *files)
+{
+	struct liveupdate_file_op_args args;
+	struct luo_file *luo_file;
+
+	list_for_each_entry(luo_file, &files->list, list) {
+		luo_file->unfrozen_data = luo_file->serialized_data;
+		if (!luo_file->handler->ops->freeze_begin)
+			continue;
+
+		args = last_args(luo_file);
+		args.handler->ops->freeze_begin(&args);
+		luo_file->freezing = true;
+	}
+}
+
+static int wait_ready(struct luo_file *luo_file, unsigned long deadline)
+{
+	struct liveupdate_file_op_args args = last_args(luo_file);
+	bool expired;
+
+	if (!args.handler->ops->freeze_ready)
 		return 0;
 
-	err = call(luo_file, ops->freeze);
-	if (err)
-		pr_err("file with token %llu of %s cannot be frozen: %d\n",
-		       luo_file->token, luo_file->handler->compatible, err);
+	for (;;) {
+		/* It is asked once more after that, and can say what it waits for. */
+		expired = time_after(jiffies, deadline);
+		if (args.handler->ops->freeze_ready(&args))
+			return 0;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		if (expired)
+			return -ETIMEDOUT;
+		fsleep(1000);
+	}
+}
 
-	return err;
+/**
+ * luo_files_wait_ready - wait until all changes to files have ended that have begun
+ * @files: the files of an outgoing session
+ * @deadline: in jiffies, when to give up
+ *
+ * Context: The gate is closed, after luo_files_freeze_begin() for all sessions.
+ * Return:
+ * * 0 - nothing changes the files any more
+ * * %-EINTR - the caller was killed
+ * * %-ETIMEDOUT - a change has not ended in time, as the log says
+ */
+int luo_files_wait_ready(struct luo_files *files, unsigned long deadline)
+{
+	struct luo_file *luo_file;
+	int err;
+
+	list_for_each_entry(luo_file, &files->list, list) {
+		err = wait_ready(luo_file, deadline);
+		if (err) {
+			say_not_frozen(files, luo_file, err);
+			return err;
+		}
+	}
+
+	return 0;
+}
+
+/**
+ * luo_files_freeze - freeze all files of an outgoing session
+ * @files: the files
+ *
+ * Context: The gate is closed, after luo_files_wait_ready() for all sessions.
+ * Return: 0, or the -errno of the first file that cannot be frozen. luo_files_unfreeze()
+ * is still to be called then.
+ */
+int luo_files_freeze(struct luo_files *files)
+{
+	const struct liveupdate_file_ops *ops;
+	struct luo_file *luo_file;
+	int err;
+
+	list_for_each_entry(luo_file, &files->list, list) {
+		ops = luo_file->handler->ops;
+		err = ops->freeze ? call(luo_file, ops->freeze) : 0;
+		if (err) {
+			say_not_frozen(files, luo_file, err);
+			return err;
+		}
+
+		luo_file->freezing = true;
+	}
+
+	return 0;
 }
 
 static void unfreeze(struct luo_file *luo_file)
@@ -376,38 +498,14 @@ static void unfreeze(struct luo_file *luo_file)
 	if (args.handler->ops->unfreeze)
 		args.handler->ops->unfreeze(&args);
 	luo_file->serialized_data = luo_file->unfrozen_data;
+	luo_file->freezing = false;
 }
 
 /**
- * luo_files_freeze - freeze all files of an outgoing session
+ * luo_files_unfreeze - undo luo_files_freeze() and luo_files_freeze_begin()
  * @files: the files
  *
- * Context: The gate is closed.
- * Return: 0, or the -errno of the first file that cannot be frozen; then those
- * before it have been unfrozen.
- */
-int luo_files_freeze(struct luo_files *files)
-{
-	struct luo_file *luo_file;
-	int err;
-
-	list_for_each_entry(luo_file, &files->list, list) {
-		err = freeze(luo_file);
-		if (err)
-			goto err_unfreeze;
-	}
-
-	return 0;
-
-err_unfreeze:
-	list_for_each_entry_continue_reverse(luo_file, &files->list, list)
-		unfreeze(luo_file);
-	return err;
-}
-
-/**
- * luo_files_unfreeze - take luo_files_freeze() back
- * @files: the files
+ * The last one first. Files for which neither was called are left alone.
  *
  * Context: The gate is closed.
  */
@@ -415,8 +513,10 @@ void luo_files_unfreeze(struct luo_files *files)
 {
 	struct luo_file *luo_file;
 
-	list_for_each_entry_reverse(luo_file, &files->list, list)
-		unfreeze(luo_file);
+	list_for_each_entry_reverse(luo_file, &files->list, list) {
+		if (luo_file->freezing)
+			unfreeze(luo_file);
+	}
 }
 
 /**

@@ -46,7 +46,8 @@ static bool handler_valid(const struct liveupdate_file_handler *handler)
 	const struct liveupdate_file_ops *ops = handler->ops;
 
 	return ops && ops->can_preserve && ops->preserve && ops->unpreserve &&
-	       ops->retrieve && ops->finish && handler->compatible[0] &&
+	       ops->retrieve && ops->finish && (!ops->freeze_begin || ops->unfreeze) &&
+	       handler->compatible[0] &&
 	       strnlen(handler->compatible, LUO_COMPATIBLE_LENGTH) <
 	       LUO_COMPATIBLE_LENGTH;
 }

@@ -42,9 +42,14 @@
  * Operations of file handlers are called under 1 and 2, or 2 and 3. To freeze, the gate
  * is closed and no other lock is held. can_preserve and get_id are called under 2, and size
  * under 2 and 3; can_preserve and size under the lock of the handlers as well, without
- * pinning the handler. So a handler can take any lock of its own, the locks of inodes
- * and of mm included, but must neither register handlers nor change sessions while it
- * holds one.
+ * pinning the handler. So a handler can take any lock of its own, but must neither
+ * register handlers nor change sessions while it holds one.
+ *
+ * It can take the lock of an mm, too: a page fault in a frozen memfd never waits with the mm
+ * or the vma locked. The lock of an inode is another matter: a write() has it while
+ * its source is a hole of a frozen memfd. So between the first freeze operation and the
+ * last unfreeze operation a handler only tries to take the lock of an inode, up to
+ * liveupdate_freeze_deadline().
  *
  * A reader of a list in sysfs takes the lock of the list to find a session, and releases
  * it. Then it tries to take 2 for reading, but does not wait for it: it lists a session
@@ -157,6 +162,7 @@ struct luo_sessions {
  * @retrieving: the file is being retrieved; written under @lock, read without
  * @serialized_data: what the handler hands over
  * @unfrozen_data: the same, before it was frozen
+ * @freezing: outgoing: to be unfrozen if the reboot fails
  * @private_data: for the handler
  */
 struct luo_file {
@@ -174,6 +180,7 @@ struct luo_file {
 	bool retrieving;
 	u64 serialized_data;
 	u64 unfrozen_data;
+	bool freezing;
 	void *private_data;
 };
 
@@ -205,6 +212,9 @@ struct list_head *luo_gate_next_deferred(void);
 int luo_gate_close(unsigned long deadline);
 void luo_gate_open(void);
 void luo_gate_seal(void);
+
+/* luo_core.c */
+void luo_extend_deadline(unsigned long since);
 
 /* luo_device.c */
 int luo_device_init(void);
@@ -244,6 +254,9 @@ struct luo_file *luo_file_alloc(void);
 void luo_files_init(struct luo_files *files);
 int luo_files_add(struct luo_files *files, int fd, u64 token);
 void luo_files_unpreserve(struct luo_files *files);
+int luo_files_freeze_prepare(struct luo_files *files);
+void luo_files_freeze_begin(struct luo_files *files);
+int luo_files_wait_ready(struct luo_files *files, unsigned long deadline);
 int luo_files_freeze(struct luo_files *files);
 void luo_files_unfreeze(struct luo_files *files);
 void luo_files_write(struct luo_files *files, struct luo_session_ser *ser);

@@ -13,6 +13,7 @@
 #include <linux/cleanup.h>
 #include <linux/err.h>
 #include <linux/fs.h>
+#include <linux/jiffies.h>
 #include <linux/kho_block.h>
 #include <linux/kref.h>
 #include <linux/lockdep.h>
@@ -711,9 +712,55 @@ int luo_sessions_check_finished(void)
 	return nr ? -EBUSY : 0;
 }
 
-static void unfreeze_before(struct luo_session *session)
+/* What was added to files may take long to list, but nothing waits for a process there. */
+static int prepare(void)
 {
-	list_for_each_entry_continue_reverse(session, &outgoing.list, list)
+	unsigned long before = jiffies;
+	struct luo_session *session;
+	int err;
+
+	list_for_each_entry(session, &outgoing.list, list) {
+		err = luo_files_freeze_prepare(&session->files);
+		if (err)
+			return err;
+	}
+
+	luo_extend_deadline(before);
+	return 0;
+}
+
+/*
+ * In three steps over all sessions. A write to one file may come from memory of another:
+ * no file is frozen before nobody writes to any of them.
+ */
+static int freeze(void)
+{
+	struct luo_session *session;
+	int err;
+
+	list_for_each_entry(session, &outgoing.list, list)
+		luo_files_freeze_begin(&session->files);
+
+	list_for_each_entry(session, &outgoing.list, list) {
+		err = luo_files_wait_ready(&session->files, liveupdate_freeze_deadline());
+		if (err)
+			return err;
+	}
+
+	list_for_each_entry(session, &outgoing.list, list) {
+		err = luo_files_freeze(&session->files);
+		if (err)
+			return err;
+	}
+
+	return 0;
+}
+
+static void unfreeze(void)
+{
+	struct luo_session *session;
+
+	list_for_each_entry_reverse(session, &outgoing.list, list)
 		luo_files_unfreeze(&session->files);
 }
 
@@ -740,20 +787,19 @@ static void write_sessions(void)
  * cannot.
  *
  * Context: The gate is closed.
- * Return: 0, or the -errno of the first file that cannot be frozen; then nothing
- * has changed.
+ * Return: 0, or the -errno of the first file that cannot be frozen; then no file is.
  */
 int luo_sessions_freeze(u64 *sessions_pa)
 {
-	struct luo_session *session;
-	int err;
+	int err = prepare();
 
-	list_for_each_entry(session, &outgoing.list, list) {
-		err = luo_files_freeze(&session->files);
-		if (err) {
-			unfreeze_before(session);
-			return err;
-		}
+	if (err)
+		return err;
+
+	err = freeze();
+	if (err) {
+		unfreeze();
+		return err;
 	}
 
 	write_sessions();

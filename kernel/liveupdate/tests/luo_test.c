@@ -23,6 +23,9 @@
  *							and the files that are open
  *	/sys/kernel/debug/luo_test/errors		calls that should not have
  *							come then
+ *	/sys/kernel/debug/luo_test/ticks		from the first file that was prepared
+ *							for the last reboot to the last one, and
+ *							from there to the one that failed
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -42,6 +45,7 @@
 #include <linux/notifier.h>
 #include <linux/reboot.h>
 #include <linux/seq_file.h>
+#include <linux/timex.h>
 #include <linux/uaccess.h>
 
 static struct {
@@ -64,6 +68,13 @@ static u32 preserve_ms;
 static u32 retrieve_ms;
 static u32 size_ms;
 static u32 cannot_finish;
+
+/* When steps of the reboot have come to a file of this kind. */
+static struct {
+	u64 first_prepared;
+	u64 last_prepared;
+	u64 failed;
+} ticks;
 
 /* Files that are frozen: meanwhile none is preserved, nor the opposite. */
 static atomic_t nr_frozen;
@@ -210,11 +221,26 @@ static void test_unpreserve(struct liveupdate_file_op_args *args)
 	atomic_inc(&calls.unpreserve);
 }
 
+static int test_freeze_prepare(struct liveupdate_file_op_args *args)
+{
+	const struct test_file *test = args->private_data;
+
+	expect(test->preserved && !test->frozen && !atomic_read(&nr_frozen));
+	ticks.last_prepared = get_cycles();
+	if (ticks.failed || !ticks.first_prepared) {
+		ticks.first_prepared = ticks.last_prepared;
+		ticks.failed = 0;
+	}
+
+	return 0;
+}
+
 static int test_freeze(struct liveupdate_file_op_args *args)
 {
 	struct test_file *test = args->private_data;
 
 	if (atomic_read(&fail_freeze) && atomic_dec_and_test(&fail_freeze)) {
+		ticks.failed = get_cycles();
 		msleep(fail_after_ms);
 		return -EAGAIN;
 	}
@@ -317,6 +343,7 @@ static struct liveupdate_file_ops test_ops = {
 	.finish = test_finish,
 	.size = test_size,
 	.owner = THIS_MODULE,
+	.freeze_prepare = test_freeze_prepare,
 };
 
 static struct liveupdate_file_handler test_handler = {
@@ -372,6 +399,14 @@ static int calls_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(calls);
 
+static int ticks_show(struct seq_file *m, void *unused)
+{
+	seq_printf(m, "prepare %llu\n", ticks.last_prepared - ticks.first_prepared);
+	seq_printf(m, "freeze %llu\n", ticks.failed - ticks.last_prepared);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(ticks);
+
 static struct miscdevice test_misc = {
 	.minor = MISC_DYNAMIC_MINOR,
 	.name = "luo_test",
@@ -418,6 +453,10 @@ static void __init try_bad_handlers(void)
 	ops = test_ops;
 	ops.finish = NULL;
 	expect(liveupdate_register_file_handler(&incomplete) == -EINVAL);
+	ops = test_ops;
+	ops.freeze_begin = test_unfreeze;
+	ops.unfreeze = NULL;
+	expect(liveupdate_register_file_handler(&incomplete) == -EINVAL);
 }
 
 static int __init luo_test_init(void)
@@ -451,6 +490,7 @@ static int __init luo_test_init(void)
 	debugfs_create_u32("cannot_finish", 0600, test_dir, &cannot_finish);
 	debugfs_create_file("registered", 0600, test_dir, NULL, &registered_fops);
 	debugfs_create_file("calls", 0400, test_dir, NULL, &calls_fops);
+	debugfs_create_file("ticks", 0400, test_dir, NULL, &ticks_fops);
 	register_reboot_notifier(&reboot_nb);
 	return 0;
 }

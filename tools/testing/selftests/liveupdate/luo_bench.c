@@ -3,6 +3,8 @@
  * What it costs to hand memfds over, in ticks of the TSC: with QEMU's icount these are
  * instructions.
  *
+ *	luo_bench freeze	preserve a memfd, add folios to it, and try to kexec, for
+ *				which an image must be loaded
  *	luo_bench preserve	make memfds, preserve them, and stay in the background
  *	luo_bench retrieve	after the kexec
  *
@@ -10,6 +12,7 @@
  * that is mostly a hole.
  */
 #define _GNU_SOURCE
+#include <sys/reboot.h>
 #include <x86intrin.h>
 
 #include "luo_memfd.h"
@@ -111,10 +114,39 @@ static void bench_retrieve(void)
 	check(luo_finish(session) == 0, NAME, "is finished");
 }
 
+#define ADDED_FOLIOS	100000
+#define TICKS		TEST_DIR "ticks"
+
+/* Between two test files: they say when the reboot has come to them, and the last fails. */
+static void bench_freeze(void)
+{
+	int session = open_session(luo_create(device, "freeze"), "freeze");
+	int fd = new_memfd("added", ADDED_FOLIOS * PAGE, 0);
+	char *mem = map(fd, 0, ADDED_FOLIOS * PAGE);
+	long i, pages;
+
+	preserve(session, luo_test_file("freeze", 0), 0);
+	preserve(session, fd, 1);
+	preserve(session, luo_test_file("freeze", 2), 2);
+	pages = read_number(PRESERVED);
+	set_huge("never");
+	for (i = 0; i < ADDED_FOLIOS; i++)
+		mem[i * PAGE] = 1;
+
+	write_number(TEST_DIR "fail_freeze", 2);
+	check(reboot(RB_KEXEC) && errno == EAGAIN, "freeze", "the last file cannot be frozen");
+	check(read_number(PRESERVED) - pages >= ADDED_FOLIOS, "freeze",
+	      "what was added is preserved");
+	printf("value prepare_added %d %ld\n", ADDED_FOLIOS, number_of(TICKS, "prepare"));
+	printf("value freeze_added %d %ld\n", ADDED_FOLIOS, number_of(TICKS, "freeze"));
+}
+
 int main(int argc, char **argv)
 {
 	open_device(100);
-	if (argc == 2 && !strcmp(argv[1], "preserve"))
+	if (argc == 2 && !strcmp(argv[1], "freeze"))
+		bench_freeze();
+	else if (argc == 2 && !strcmp(argv[1], "preserve"))
 		bench_preserve();
 	else if (argc == 2 && !strcmp(argv[1], "retrieve"))
 		bench_retrieve();

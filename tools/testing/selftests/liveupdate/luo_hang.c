@@ -3,6 +3,9 @@
  * Reboots that must end although a process hangs.
  *
  *	luo_hang preserve	try to kexec while PRESERVE_FD hangs
+ *	luo_hang write		try to kexec while a write() to a preserved memfd hangs; keep
+ *				the session in the background
+ *	luo_hang after		after the kexec: look at that session, finish it
  *
  * What hangs is a write() to a memfd, from memory that userfaultfd never fills: as from a
  * mapping of a file on a dead FUSE or NFS server. It has the lock of the inode.
@@ -238,11 +241,46 @@ static void try_preserve(void)
 	check(becomes(PRESERVED, at_first), "preserve", "nothing is preserved any more");
 }
 
+static void try_write(void)
+{
+	int fd, session = memfd_session("written", &fd);
+	struct write write = begin_write(fd);
+	struct reboot try;
+	long begin;
+
+	pthread_create(&try.thread, NULL, reboot_thread, &try);
+	usleep(1000000);
+	begin = now_ms();
+	close(open_session(memfd_session("other", &(int){ 0 }), "other"));
+	check(now_ms() - begin > AT_ONCE_MS, "write", "who makes a session waits");
+	pthread_join(try.thread, NULL);
+	check(in_time(&try), "write", "the reboot ends after 5 s");
+	check(try.result == -ETIMEDOUT, "write", "and fails");
+	check(end_write(&write, 2) == SIZE, "write", "the write() succeeds");
+	check(nr_good_pages(fd, 2, 0, NR_PAGES) == NR_PAGES, "write", "content");
+	if (session < 0)
+		die("written");
+	keep_running();
+}
+
+static void see_written(void)
+{
+	int session = open_session(luo_retrieve(device, "written"), "written");
+
+	check(nr_good_pages(luo_retrieve_fd(session, 1), 2, 0, NR_PAGES) == NR_PAGES, "written",
+	      "content");
+	check(luo_finish(session) == 0, "written", "is finished");
+}
+
 int main(int argc, char **argv)
 {
 	open_device(100);
 	if (argc == 2 && !strcmp(argv[1], "preserve"))
 		try_preserve();
+	else if (argc == 2 && !strcmp(argv[1], "write"))
+		try_write();
+	else if (argc == 2 && !strcmp(argv[1], "after"))
+		see_written();
 	else
 		die("usage");
 

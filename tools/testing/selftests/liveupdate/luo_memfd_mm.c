@@ -589,7 +589,7 @@ static void *write_thread(void *fds)
 	return (void *)done;
 }
 
-/* A write() to one memfd waits for another, which is frozen first, to be unfrozen. */
+/* A write() to one memfd goes on although it is from holes of another, until all of it is done. */
 static void try_slow_write(void)
 {
 	int session = open_session(luo_create(device, "slow"), "slow");
@@ -600,17 +600,96 @@ static void try_slow_write(void)
 
 	preserve(session, fds[0], 1);
 	preserve(session, fds[1], 2);
-	/* In case it is not in time. */
+	/* This one fails, so that the reboot can be looked at. */
 	preserve(last, luo_test_file("last", 1), 1);
 	write_number(TEST_DIR "fail_after_ms", 0);
 	write_number(TEST_DIR "fail_freeze", 1);
 	pthread_create(&thread, NULL, write_thread, fds);
 	while (!pages_of(fds[1]))
 		;
-	check(try_reboot() == -EBUSY, "slow write", "the reboot fails");
+	check(try_reboot() == -EAGAIN, "slow write", "all is frozen, and another file fails");
 	pthread_join(thread, &written);
 	write_number(TEST_DIR "fail_freeze", 0);
-	check((long)written == SOURCE_SIZE, "slow write", "the write does not");
+	check((long)written == SOURCE_SIZE, "slow write", "the write succeeds");
+	close(session);
+	close(last);
+}
+
+#define LONG_PAGES	(768 * MIB / PAGE)
+
+static int long_errno;
+
+static void *long_thread(void *fd)
+{
+	long_errno = fallocate(*(int *)fd, 0, 0, LONG_PAGES * PAGE) ? errno : 0;
+	return NULL;
+}
+
+/* It gives way to a reboot, and can be tried again. */
+static void try_long_fallocate(void)
+{
+	int session = open_session(luo_create(device, "long"), "long");
+	int last = open_session(luo_create(device, "last"), "last");
+	int fd = new_memfd("long", 0, 0);
+	pthread_t thread;
+
+	preserve(session, fd, 1);
+	preserve(last, luo_test_file("last", 1), 1);
+	write_number(TEST_DIR "fail_after_ms", 0);
+	write_number(TEST_DIR "fail_freeze", 1);
+	pthread_create(&thread, NULL, long_thread, &fd);
+	while (!pages_of(fd))
+		;
+	check(try_reboot() == -EAGAIN, "long fallocate", "all is frozen, and another file fails");
+	pthread_join(thread, NULL);
+	printf("note %ld of %ld pages were allocated\n", pages_of(fd), LONG_PAGES);
+	check(long_errno == EBUSY && size_of(fd) == 0, "long fallocate", "it has failed");
+	check(fallocate(fd, 0, 0, 10 * PAGE) == 0 && size_of(fd) == 10 * PAGE,
+	      "long fallocate", "and another one does not");
+	write_number(TEST_DIR "fail_freeze", 0);
+	close(session);
+	close(last);
+	close(fd);
+}
+
+/* Reads a hole, and so waits for the file to be unfrozen. */
+static void *touch_thread(void *mem)
+{
+	return (void *)(long)__atomic_load_n((char *)mem, __ATOMIC_RELAXED);
+}
+
+/* A process that waits for a frozen file does not have its own mm locked. */
+static void try_mm_lock(void)
+{
+	int session = open_session(luo_create(device, "mm"), "mm");
+	int last = open_session(luo_create(device, "last"), "last");
+	int fd = new_memfd("mm", 10 * PAGE, 0), self = open("/proc/self/mem", O_RDWR);
+	char *mem = map(fd, 0, 10 * PAGE);
+	pthread_t thread, toucher;
+	int result = 0, err;
+
+	preserve(session, fd, 1);
+	preserve(last, luo_test_file("last", 1), 1);
+	write_number(TEST_DIR "fail_after_ms", 2000);
+	write_number(TEST_DIR "fail_freeze", 1);
+	pthread_create(&thread, NULL, reboot_thread, &result);
+	while (!(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK) && errno == EBUSY))
+		;
+	pthread_create(&toucher, NULL, touch_thread, mem);
+	usleep(200000);
+	/* This has to be locked all the time. */
+	err = pwrite(self, "x", 1, (long)mem + 5 * PAGE) == 1 ? 0 : errno;
+	check(err == EIO, "mm", "what cannot wait without the lock fails");
+	munmap(map(fd, 0, PAGE), PAGE);
+	check(pages_of(fd) == 0 && !__atomic_load_n(&result, __ATOMIC_RELAXED), "mm",
+	      "memory can be mapped while the file is frozen");
+	pthread_join(thread, NULL);
+	pthread_join(toucher, NULL);
+	check(result == -EAGAIN, "mm", "the reboot fails");
+	check(pages_of(fd) == 1 && pwrite(self, "x", 1, (long)mem + 5 * PAGE) == 1, "mm",
+	      "then all goes on");
+	write_number(TEST_DIR "fail_freeze", 0);
+	write_number(TEST_DIR "fail_after_ms", 0);
 	close(session);
 	close(last);
 }
@@ -639,6 +718,8 @@ int main(int argc, char **argv)
 		try_frozen();
 		try_busy();
 		try_slow_write();
+		try_long_fallocate();
+		try_mm_lock();
 	} else {
 		return usage();
 	}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# Instructions that preserving and retrieving memfds takes, and the memory. Needs
+# Instructions that preserving, freezing and retrieving memfds takes, and the memory. Needs
 # luo_bench of ../liveupdate.
 
 STAGES=2
@@ -12,7 +12,9 @@ APPEND="liveupdate=on"
 stage1()
 {
 	program luo_bench preserve
-	next_stage 2
+	load_next 2
+	program luo_bench freeze
+	boot_next
 }
 
 stage2()

@@ -13,12 +13,16 @@ stage1()
 	program luo_hang preserve
 	check "it is said which process hangs" \
 		log 'luo: kexec refused: PRESERVE_FD of session hung by process [1-9][0-9]* (luo_hang) has not'
-	program luo_handover keep written 1
+	program luo_hang write
+	check "it is said which file is written to" \
+		log 'luo: file with token 1 of .* in session written cannot be frozen: -110'
+	check "and which process does" \
+		log 'luo: memfd not frozen: process [1-9][0-9]* (luo_hang) has begun to write'
 	boot_next
 }
 
 stage2()
 {
-	program luo_handover finish written
+	program luo_hang after
 	nothing_unclaimed
 }
