@@ -18,8 +18,12 @@
 #include <linux/kexec_handover.h>
 #include <linux/kstrtox.h>
 #include <linux/liveupdate.h>
+#include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/string.h>
+#include <linux/syscalls.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
 
 #include "../kexec_internal.h"
 #include "kho_internal.h"
@@ -97,6 +101,50 @@ void luo_extend_deadline(unsigned long since)
 	deadline += jiffies - since;
 }
 
+/*
+ * What file systems have not written yet may belong to a block device that is on a file of
+ * a session: its content has to be in the file before it is frozen. A file system may also
+ * be out of reach, so the reboot does not wait for long, and goes on without. Something has
+ * to be left of LUO_REBOOT_SECONDS to wait for writes to files.
+ */
+#define SYNC_SECONDS	2
+
+static unsigned int nr_syncs_wanted;
+static unsigned int nr_syncs_done;
+static DECLARE_WAIT_QUEUE_HEAD(synced_waitq);
+
+static void sync_fn(struct work_struct *work)
+{
+	unsigned int nr = READ_ONCE(nr_syncs_wanted);
+
+	ksys_sync();
+	WRITE_ONCE(nr_syncs_done, nr);
+	wake_up_all(&synced_waitq);
+}
+
+static DECLARE_WORK(sync_work, sync_fn);
+
+static int sync_before_freeze(void)
+{
+	long left = clamp((long)(deadline - jiffies), 1L, (long)SYNC_SECONDS * HZ);
+	unsigned int nr = nr_syncs_wanted + 1;
+
+	if (!luo_nr_preserved_files())
+		return 0;
+
+	WRITE_ONCE(nr_syncs_wanted, nr);
+	/* If it hangs since the last time, then it is tried again after that. */
+	queue_work(system_unbound_wq, &sync_work);
+	left = wait_event_killable_timeout(synced_waitq, READ_ONCE(nr_syncs_done) == nr,
+					   left);
+	if (left < 0)
+		return -EINTR;
+	if (!left)
+		pr_warn("file systems not written in time: a block device on a preserved file may miss data\n");
+
+	return 0;
+}
+
 static int hand_sessions_over(void)
 {
 	int err;
@@ -105,7 +153,7 @@ static int hand_sessions_over(void)
 	luo_sessions_release_deferred();
 
 	err = check_image(kexec_image) ?: luo_sessions_check_finished() ?:
-	      luo_sessions_freeze(&outgoing->sessions_pa);
+	      sync_before_freeze() ?: luo_sessions_freeze(&outgoing->sessions_pa);
 	if (err)
 		return err;
 

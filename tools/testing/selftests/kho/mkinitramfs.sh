@@ -3,10 +3,9 @@
 #
 # mkinitramfs.sh [-b PROGRAM]... OUTPUT TESTS KERNEL...
 #
-# Make the initramfs of the guests: busybox, kexec with the libraries that it
-# needs, PROGRAMs that need none, the tests in the directory TESTS, and the kernels
-# that they kexec, by their file names. It is not compressed: it is read more often
-# than written.
+# Make the initramfs of the guests: busybox, kexec, PROGRAMs, the libraries that
+# these need, the tests in the directory TESTS, and the kernels that they kexec, by
+# their file names. It is not compressed: it is read more often than written.
 
 set -eu
 
@@ -42,12 +41,14 @@ trap 'rm -rf "$root"' EXIT
 mkdir -p "$root"/{bin,sbin,usr/bin,usr/sbin,boot,kho/tests,dev}
 cp "$busybox" "$root/bin/busybox"
 cp "$kexec" "$root/sbin/kexec"
-ldd "$kexec" | grep -o '/[^ ]*' | while read -r lib; do
-	mkdir -p "$root$(dirname "$lib")"
-	cp -L "$lib" "$root$lib"
-done
-
 [ ${#programs[@]} = 0 ] || cp "${programs[@]}" "$root/usr/bin/"
+# For one that needs none ldd fails.
+for program in "$kexec" "${programs[@]}"; do
+	ldd "$program" 2> /dev/null | grep -o '/[^ ]*' | while read -r lib; do
+		mkdir -p "$root$(dirname "$lib")"
+		cp -L "$lib" "$root$lib"
+	done || true
+done
 
 cp "$here/guest/init" "$root/init"
 cp "$here"/guest/*.sh "$root/kho/"

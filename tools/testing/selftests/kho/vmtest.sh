@@ -9,7 +9,7 @@
 # as KTAP. KERNEL is a bzImage built with the options in config and
 # config.x86_64; by default that of the kernel tree this is in. Some tests kexec
 # to and from another kernel, which -K makes known by the NAME they call it by, and
-# some need programs of their own, statically linked, which -b puts into the guest.
+# some need programs of their own, which -b puts into the guest with their libraries.
 # The consoles of the guests are left in DIRECTORY, by default a temporary one.
 # JOBS tests run at the same time. The environment has KHO_TIMEOUT, for slow
 # kernels, KHO_APPEND, kernel parameters for all tests, and KHO_ACCEL, QEMU's accelerator.

@@ -6,6 +6,16 @@
  *	luo_hang write		try to kexec while a write() to a preserved memfd hangs; keep
  *				the session in the background
  *	luo_hang after		after the kexec: look at that session, finish it
+ *	luo_hang sync		in the background, have a write() to a memfd hang that a
+ *				file system would have to be written to
+ *	luo_hang loop		have loop devices on memfds of a session, with a file system
+ *				on the first of them, in FS_DIR; write to the second one in
+ *				the background, and say in the log of the kernel when that
+ *				has failed
+ *	luo_hang loop-again	after the kexec: have loop devices on the same memfds, and
+ *				say which
+ *	luo_hang loop-after	look at the files on the first of them, in FS_DIR
+ *	luo_hang kexec		call reboot(), without sync() before it
  *
  * What hangs is a write() to a memfd, from memory that userfaultfd never fills: as from a
  * mapping of a file on a dead FUSE or NFS server. It has the lock of the inode.
@@ -13,10 +23,12 @@
  * Prints "ok WHAT" and "not ok WHAT".
  */
 #define _GNU_SOURCE
+#include <linux/loop.h>
 #include <linux/userfaultfd.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -272,8 +284,171 @@ static void see_written(void)
 	check(luo_finish(session) == 0, "written", "is finished");
 }
 
+static void say_to_log(const char *what, int err)
+{
+	int fd = open("/dev/kmsg", O_WRONLY);
+	char line[128];
+
+	snprintf(line, sizeof(line), "khotest: %s: %s\n", what, strerror(err));
+	write(fd, line, strlen(line));
+	close(fd);
+}
+
+#define FS_SIZE		(32 * MIB)
+#define FS_DIR		"/tmp/fs"
+#define FS_TYPE		"ext2"
+#define NR_FILES	40
+#define FILE_PAGES	25
+
+/* Put a loop device on a memfd. */
+static void make_loop(int fd, char *path)
+{
+	int control = open("/dev/loop-control", O_RDWR), loop;
+
+	sprintf(path, "/dev/loop%d", ioctl(control, LOOP_CTL_GET_FREE));
+	loop = open(path, O_RDWR);
+	if (loop < 0 || ioctl(loop, LOOP_SET_FD, fd))
+		die(path);
+	/* The device stays as long as it is in use. */
+	close(control);
+}
+
+/* Whoever calls sync() hangs from now on. */
+static void hang_sync(void)
+{
+	int fd = new_memfd("dead", SIZE, 0), loop, pipes[2];
+	static char page[PAGE];
+	char path[32];
+
+	make_loop(fd, path);
+	loop = open(path, O_RDWR);
+	if (loop < 0 || pipe(pipes))
+		die(path);
+	fflush(stdout);
+	if (fork()) {
+		close(pipes[1]);
+		check(read(pipes[0], page, 1) == 1, "sync", "it hangs");
+		return;
+	}
+
+	setsid();
+	begin_write(fd);
+	if (pwrite(loop, page, PAGE, 0) != PAGE)
+		_exit(1);
+	write(pipes[1], page, 1);
+	close(device);
+	close(1);
+	close(2);
+	while (1)
+		pause();
+}
+
+static int open_file(int i, int flags)
+{
+	char path[64];
+	int fd;
+
+	sprintf(path, FS_DIR "/%d", i);
+	fd = open(path, flags, 0600);
+	if (fd < 0)
+		die(path);
+	return fd;
+}
+
+/* Nothing of this is on the memfd before somebody writes it back. */
+static void make_files(const char *device)
+{
+	int i, fd;
+
+	mkdir(FS_DIR, 0700);
+	if (mount(device, FS_DIR, FS_TYPE, MS_NOATIME, ""))
+		die("mount");
+	for (i = 0; i < NR_FILES; i++) {
+		fd = open_file(i, O_WRONLY | O_CREAT);
+		write_pages(fd, i, 0, FILE_PAGES);
+		close(fd);
+	}
+}
+
+static void see_files(void)
+{
+	int i, fd, good = 0;
+
+	for (i = 0; i < NR_FILES; i++) {
+		fd = open_file(i, O_RDONLY);
+		good += size_of(fd) == FILE_PAGES * PAGE &&
+			nr_good_pages(fd, i, 0, FILE_PAGES) == FILE_PAGES;
+		close(fd);
+	}
+	check(good == NR_FILES, "loop", "all files are as they were");
+}
+
+/* Each step is on the device before the next one begins. */
+static void write_to(const char *path)
+{
+	int fd = open(path, O_RDWR), err = 0;
+	char page[PAGE];
+	long step;
+
+	if (fd < 0)
+		die(path);
+	for (step = 0; !err; step++) {
+		memset(page, step, PAGE);
+		if (pwrite(fd, page, PAGE, step % NR_PAGES * PAGE) != PAGE || fsync(fd))
+			err = errno;
+	}
+	say_to_log("note the writer has failed", err);
+	while (1)
+		pause();
+}
+
+static void make_loops(void)
+{
+	int session = open_session(luo_create(device, "loop"), "loop");
+	int fds[2] = { new_memfd("fs", FS_SIZE, 0), new_memfd("raw", SIZE, 0) };
+	char paths[2][32], command[64];
+	int i;
+
+	/* What is written later has to be found. */
+	for (i = 0; i < 2; i++) {
+		preserve(session, fds[i], i);
+		make_loop(fds[i], paths[i]);
+	}
+	sprintf(command, "mke2fs -F %s > /dev/null", paths[0]);
+	check(system(command) == 0, "loop", "there is a file system");
+	/* It is the files that are to be written when the machine reboots. */
+	sync();
+	make_files(paths[0]);
+	fflush(stdout);
+	if (!fork()) {
+		close(device);
+		close(session);
+		write_to(paths[1]);
+	}
+	check(true, "loop", "there are files");
+	keep_running();
+}
+
+static void make_loops_again(void)
+{
+	int session = open_session(luo_retrieve(device, "loop"), "loop"), i;
+	char path[32];
+
+	for (i = 0; i < 2; i++) {
+		make_loop(luo_retrieve_fd(session, i), path);
+		printf("loop %s\n", path);
+	}
+	check(luo_finish(session) == 0, "loop", "is finished");
+	keep_running();
+}
+
 int main(int argc, char **argv)
 {
+	if (argc == 2 && !strcmp(argv[1], "kexec")) {
+		reboot(RB_KEXEC);
+		die("reboot");
+	}
+
 	open_device(100);
 	if (argc == 2 && !strcmp(argv[1], "preserve"))
 		try_preserve();
@@ -281,6 +456,14 @@ int main(int argc, char **argv)
 		try_write();
 	else if (argc == 2 && !strcmp(argv[1], "after"))
 		see_written();
+	else if (argc == 2 && !strcmp(argv[1], "sync"))
+		hang_sync();
+	else if (argc == 2 && !strcmp(argv[1], "loop"))
+		make_loops();
+	else if (argc == 2 && !strcmp(argv[1], "loop-again"))
+		make_loops_again();
+	else if (argc == 2 && !strcmp(argv[1], "loop-after"))
+		see_files();
 	else
 		die("usage");
 
