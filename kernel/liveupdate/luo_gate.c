@@ -82,20 +82,22 @@ static void go_inside(struct luo_gate_pass *pass, const char *what, const char *
  */
 int luo_gate_enter(struct luo_gate_pass *pass, const char *what, const char *name)
 {
-	for (;;) {
+	enum luo_gate_state state;
+
+	do {
 		if (wait_event_killable(not_closing_waitq,
 					READ_ONCE(gate) != GATE_CLOSING))
 			return -EINTR;
 
-		guard(spinlock)(&gate_lock);
-
-		if (gate == GATE_CLOSED)
-			return -EBUSY;
-		if (gate == GATE_OPEN) {
+		spin_lock(&gate_lock);
+		state = gate;
+		if (state == GATE_OPEN)
 			go_inside(pass, what, name);
-			break;
-		}
-	}
+		spin_unlock(&gate_lock);
+	} while (state == GATE_CLOSING);
+
+	if (state == GATE_CLOSED)
+		return -EBUSY;
 
 	rwsem_acquire_read(&gate_map, 0, 0, _RET_IP_);
 	return 0;
@@ -156,23 +158,27 @@ void luo_gate_leave(struct luo_gate_pass *pass)
  */
 struct list_head *luo_gate_next_deferred(void)
 {
-	struct list_head *entry;
+	struct list_head *entry = NULL;
 
-	guard(spinlock)(&gate_lock);
+	spin_lock(&gate_lock);
+	if (!list_empty(&deferred)) {
+		entry = deferred.next;
+		list_del(entry);
+	}
+	spin_unlock(&gate_lock);
 
-	if (list_empty(&deferred))
-		return NULL;
-
-	entry = deferred.next;
-	list_del(entry);
 	return entry;
 }
 
 static bool is_empty(void)
 {
-	guard(spinlock)(&gate_lock);
+	bool empty;
 
-	return list_empty(&inside);
+	spin_lock(&gate_lock);
+	empty = list_empty(&inside);
+	spin_unlock(&gate_lock);
+
+	return empty;
 }
 
 /* Print the passage that began first: it is gone when the lock is dropped. */
@@ -180,13 +186,13 @@ static void say_who_is_inside(void)
 {
 	const struct luo_gate_pass *pass;
 
-	guard(spinlock)(&gate_lock);
-
+	spin_lock(&gate_lock);
 	pass = list_first_entry_or_null(&inside, struct luo_gate_pass, list);
 	if (pass)
 		pr_err("kexec refused: %s of session %*pE by process %d (%s) has not ended within %d s\n",
 		       pass->what, (int)strlen(pass->name), pass->name, pass->pid,
 		       pass->comm, LUO_REBOOT_SECONDS);
+	spin_unlock(&gate_lock);
 }
 
 /**
