@@ -63,7 +63,8 @@ static char *hanging_memory(void)
 	char *mem = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 			 -1, 0);
 
-	uffd = syscall(SYS_userfaultfd, O_CLOEXEC);
+	/* A descriptor that can block cannot be polled. */
+	uffd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
 	if (mem == MAP_FAILED || uffd < 0 || ioctl(uffd, UFFDIO_API, &api))
 		die("userfaultfd");
 	reg.range.start = (unsigned long)mem;
@@ -112,7 +113,7 @@ static struct write begin_write(int fd)
 	write.mem = hanging_memory();
 	pthread_create(&write.thread, NULL, write_thread, &write);
 	pollfd = (struct pollfd){ .fd = uffd, .events = POLLIN };
-	if (poll(&pollfd, 1, 60000) != 1)
+	if (poll(&pollfd, 1, 60000) != 1 || pollfd.revents != POLLIN)
 		die("poll");
 	return write;
 }
