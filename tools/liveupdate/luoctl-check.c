@@ -366,7 +366,8 @@ static void check_loading(const struct image *image)
 	/* A kernel that luoctl kexec has loaded must not be unloaded. */
 	device = exclude_check();
 	if (device < 0) {
-		add(WARNING, "whether the kernel can be loaded was not tried, as %s cannot be opened",
+		add(WARNING,
+		    "whether the kernel can be loaded was not tried, as %s cannot be opened",
 		    LUO_DEVICE);
 		return;
 	}

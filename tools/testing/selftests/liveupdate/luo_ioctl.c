@@ -694,7 +694,7 @@ TEST_F(luo, listed_while_busy)
 		;
 	EXPECT_EQ(0, len);
 	rest[i] = '\0';
-	EXPECT_NE(NULL, strstr(rest, "\nrest state busy name slow\nsession files 0 name other\n"));
+	EXPECT_NE(NULL, strstr(rest, "rest state busy name slow\nsession files 0 name other\n"));
 	EXPECT_FALSE(__atomic_load_n(&slow.done, __ATOMIC_SEQ_CST));
 	close(list);
 
