@@ -34,6 +34,7 @@ struct kho_radix_node;
  * @alloc_node: allocates a zeroed page for the node at @level that covers the keys from
  *		@first_key on, or returns NULL; if it is NULL itself, nodes come from the
  *		page allocator
+ * @free_node: frees a page from @alloc_node that no entry refers to; NULL if @alloc_node is
  * @node_valid: whether that node can be at @phys. Called each time before an entry is
  *		followed; an entry that it rejects is not. If it is NULL, all entries are
  *		followed
@@ -49,6 +50,7 @@ struct kho_radix_node;
 struct kho_radix_tree {
 	struct kho_radix_node *root;
 	void *(*alloc_node)(unsigned long first_key, unsigned int level);
+	void (*free_node)(void *node);
 	bool (*node_valid)(u64 phys, unsigned long first_key, unsigned int level);
 	unsigned int generation;
 };

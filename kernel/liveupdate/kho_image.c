@@ -91,6 +91,13 @@ static bool is_claimed(const struct kimage *image, unsigned long pfn)
 	return false;
 }
 
+/* Of a hugetlb folio in use, only the head page has the flag. */
+static bool page_poisoned(struct page *page)
+{
+	return PageHWPoison(page) ||
+	       (PageHuge(page) && PageHWPoison(compound_head(page)));
+}
+
 /*
  * Pages that can never be allocated: those of the running kernel, which may lie in scratch,
  * too, those of an image that is loaded already, and poisoned ones. alloc_contig_range()
@@ -100,7 +107,7 @@ static bool is_unusable(unsigned long pfn)
 {
 	struct page *page = pfn_to_online_page(pfn);
 
-	return !page || PageReserved(page) || PageHWPoison(page) ||
+	return !page || PageReserved(page) || page_poisoned(page) ||
 	       !is_migrate_cma_page(page) || is_claimed(kexec_image, pfn);
 }
 
@@ -109,7 +116,7 @@ static bool is_poisoned(unsigned long pfn)
 {
 	struct page *page = pfn_to_online_page(pfn);
 
-	return page && PageHWPoison(page);
+	return page && page_poisoned(page);
 }
 
 /*
@@ -338,11 +345,12 @@ int kho_image_verify(struct kimage *image)
 {
 	unsigned long i;
 
-	if (!image->kho.fdt_phys)
-		return 0;
-
 	for (i = 0; i < image->nr_segments; i++) {
 		const struct kexec_segment *segment = &image->segment[i];
+
+		/* An image that lost its handover while it was loaded has such segments, too. */
+		if (!image->kho.fdt_phys && !kho_image_in_place(image, segment))
+			continue;
 
 		/* Poisoned memory must be neither read nor written to. */
 		if (segment_poisoned(segment)) {

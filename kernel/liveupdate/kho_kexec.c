@@ -65,7 +65,8 @@ static unsigned long nr_pages_of_others(void)
  */
 static bool drop_handover(struct kimage *image)
 {
-	if (kho_out_not_ready() || nr_pages_of_others())
+	/* The count ends where damage is found, so look for that afterwards. */
+	if (kho_out_not_ready() || nr_pages_of_others() || kho_out_damaged())
 		return false;
 
 	image->kho.fdt_phys = 0;

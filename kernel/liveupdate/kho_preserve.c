@@ -569,6 +569,12 @@ static void *alloc_tree_node(unsigned long first_key, unsigned int level)
 	return folio_address(folio);
 }
 
+static void free_tree_node(void *node)
+{
+	kho_node_unmark(PHYS_PFN(virt_to_phys(node)));
+	free_page((unsigned long)node);
+}
+
 static int __init kho_out_init(void)
 {
 	void *root;
@@ -585,6 +591,7 @@ static int __init kho_out_init(void)
 	}
 
 	kho_out.tree.alloc_node = alloc_tree_node;
+	kho_out.tree.free_node = free_tree_node;
 	kho_out.tree.node_valid = kho_node_valid;
 	kho_out.tree.root = root;
 

@@ -106,9 +106,12 @@ static struct kho_radix_node *node_alloc(const struct kho_radix_tree *tree,
 	return (struct kho_radix_node *)get_zeroed_page(GFP_KERNEL);
 }
 
-static void node_free(struct kho_radix_node *node)
+static void node_free(const struct kho_radix_tree *tree, struct kho_radix_node *node)
 {
-	free_page((unsigned long)node);
+	if (tree->free_node)
+		tree->free_node(node);
+	else
+		free_page((unsigned long)node);
 }
 
 /*
@@ -185,7 +188,7 @@ static struct kho_radix_node *get_or_add_node(const struct kho_radix_tree *tree,
 		return node;
 
 	/* Another caller has added a node in the meantime. */
-	node_free(node);
+	node_free(tree, node);
 	return entry_node(tree, other, key, level);
 }
 
@@ -201,6 +204,7 @@ int kho_radix_init_tree(struct kho_radix_tree *tree,
 			struct kho_radix_node *root)
 {
 	tree->alloc_node = NULL;
+	tree->free_node = NULL;
 	tree->node_valid = NULL;
 	tree->generation = 0;
 	tree->root = root ?: node_alloc(tree, 0, ROOT_LEVEL);
@@ -209,15 +213,16 @@ int kho_radix_init_tree(struct kho_radix_tree *tree,
 }
 EXPORT_SYMBOL_GPL(kho_radix_init_tree);
 
-static void free_subtree(struct kho_radix_node *node, unsigned int level)
+static void free_subtree(const struct kho_radix_tree *tree, struct kho_radix_node *node,
+			 unsigned int level)
 {
 	unsigned long i;
 	u64 entry;
 
 	for (i = 0; level && (entry = next_entry(node, &i)); i++)
-		free_subtree(phys_to_virt(entry), level - 1);
+		free_subtree(tree, phys_to_virt(entry), level - 1);
 
-	node_free(node);
+	node_free(tree, node);
 }
 
 /**
@@ -234,7 +239,7 @@ void kho_radix_destroy_tree(struct kho_radix_tree *tree)
 		return;
 
 	tree->generation += 2;
-	free_subtree(tree->root, ROOT_LEVEL);
+	free_subtree(tree, tree->root, ROOT_LEVEL);
 	tree->root = NULL;
 }
 EXPORT_SYMBOL_GPL(kho_radix_destroy_tree);

@@ -756,7 +756,12 @@ static int freeze(void)
 	return 0;
 }
 
-static void unfreeze(void)
+/**
+ * luo_sessions_unfreeze - undo luo_sessions_freeze()
+ *
+ * Context: The gate is closed.
+ */
+void luo_sessions_unfreeze(void)
 {
 	struct luo_session *session;
 
@@ -798,26 +803,13 @@ int luo_sessions_freeze(u64 *sessions_pa)
 
 	err = freeze();
 	if (err) {
-		unfreeze();
+		luo_sessions_unfreeze();
 		return err;
 	}
 
 	write_sessions();
 	*sessions_pa = kho_block_set_head_pa(&outgoing.blocks);
 	return 0;
-}
-
-/**
- * luo_sessions_unfreeze - undo luo_sessions_freeze()
- *
- * Context: The gate is closed.
- */
-void luo_sessions_unfreeze(void)
-{
-	struct luo_session *session;
-
-	list_for_each_entry_reverse(session, &outgoing.list, list)
-		luo_files_unfreeze(&session->files);
 }
 
 /**
