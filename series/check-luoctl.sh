@@ -156,6 +156,8 @@ json() {
 	prints_json 2 --json none
 	prints_json 2 none --json
 	prints_json 2 status --none --json
+	prints_json 2 unclaimed region --json
+	prints_json 1 unclaimed --json --discard no/region
 	prints_json 2 map $'\377"\\\n' x --json
 }
 
@@ -192,12 +194,16 @@ shows_progress() {
 }
 
 # completes LINE EXPECTED: what bash offers at the end of the line, in which luoctl is the
-# one that was built. Its list of sessions, which needs a kernel, is made up.
+# one that was built. Its lists of sessions and regions, which need a kernel, are made up.
 completes() {
 	local got
 	got=$(bash --norc -c '
 		. "$1"
 		luoctl() {
+			[ "$*" != unclaimed ] || {
+				printf "%s\n" "Unclaimed: 24 MiB" "  reserve_mem gone: 8 MiB"
+				return
+			}
 			[ "$1" = list ] || { "'"$luoctl"'" "$@"; return; }
 			printf "%s\n" "outgoing: session next: 1 file, 5 bytes" \
 				"  token 1: memfd-v2, 5 bytes" \
@@ -231,6 +237,10 @@ completion() {
 	completes "luoctl drop a " ""
 	completes "luoctl restore a " "-o dirnames"
 	completes "luoctl list n" next
+	completes "luoctl unclaimed --" "--discard --help --json"
+	completes "luoctl unclaimed --discard g" gone
+	completes "luoctl unclaimed --discard gone " ""
+	completes "luoctl unclaimed " ""
 	completes "luoctl save " ""
 	completes "luoctl save a " "-o default"
 }

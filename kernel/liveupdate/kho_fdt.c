@@ -319,16 +319,16 @@ int __init kho_fdt_init(void)
  * example. Retrieving changes nothing.
  *
  * Context: Any, after kho_reserve_preserved().
- * Return: 0; -ENOENT when there is no such subtree or this is not a handover
- * boot; -EINVAL when the subtree is malformed. On failure @phys and
- * @size are unchanged.
+ * Return: 0; -ENOENT when there is no such subtree, this is not a handover
+ * boot, or root has discarded what nobody has claimed; -EINVAL when the subtree is
+ * malformed. On failure @phys and @size are unchanged.
  */
 int kho_retrieve_subtree(const char *name, phys_addr_t *phys, size_t *size)
 {
 	u64 data, len;
 	int node;
 
-	if (!is_kho_boot())
+	if (!is_kho_boot() || READ_ONCE(kho_in.discarded))
 		return -ENOENT;
 
 	node = kho_fdt_find_subnode(kho_in.fdt, name);

@@ -178,12 +178,14 @@ extern struct kho_out kho_out;
  * @tree: blocks that nobody has claimed yet; root is NULL when there are none
  * @nr_pages: pages that were handed over
  * @nr_unclaimed: pages in @tree
+ * @discarded: root has given up all unclaimed memory, blobs of subtrees included
  */
 struct kho_in {
 	const void *fdt;
 	struct kho_radix_tree tree;
 	unsigned long nr_pages;
 	atomic_long_t nr_unclaimed;
+	bool discarded;
 };
 
 extern struct kho_in kho_in;
@@ -297,6 +299,23 @@ bool kho_claim_run(unsigned long pfn, unsigned long nr_pages);
 void kho_claimed(unsigned long nr_pages);
 void kho_watch_claims(void);
 
+/* kho_discard.c */
+#ifdef CONFIG_SYSFS
+void kho_discard_add_region(const char *name, phys_addr_t start, u64 size);
+#else
+static inline void kho_discard_add_region(const char *name, phys_addr_t start, u64 size) {}
+#endif
+
+/* luo_session.c */
+#ifdef CONFIG_LIVEUPDATE
+int luo_check_discard(void);
+#else
+static inline int luo_check_discard(void)
+{
+	return 0;
+}
+#endif
+
 /* kho_image.c; what kexec itself calls is in kernel/kexec_internal.h */
 struct kexec_buf;
 struct kimage;
@@ -324,6 +343,7 @@ static inline void kho_debugfs_remove_subtree(const void *blob) {}
 struct kernfs_ops;
 struct kobject;
 #ifdef CONFIG_SYSFS
+extern struct kobject *kho_sysfs_in;
 int kho_sysfs_list(struct kobject *dir, const char *name,
 		   const struct kernfs_ops *ops, void *priv);
 #endif

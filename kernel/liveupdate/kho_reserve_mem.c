@@ -12,6 +12,7 @@
 #include <linux/libfdt.h>
 #include <linux/memblock.h>
 #include <linux/mm.h>
+#include <linux/rcupdate.h>
 
 #include "kho_internal.h"
 
@@ -115,19 +116,41 @@ phys_addr_t __init kho_reserve_mem_revive(const char *name, phys_addr_t size,
 	return start;
 }
 
-/*
- * Take the pages of a region out of the incoming tree, if they are there. If that fails
- * they still count as unclaimed, although they are in use.
- */
-static int __init claim_revived(unsigned long pfn, unsigned long nr_pages)
+/* Claim the largest block at @pfn. Returns its number of pages, 0 if there is none. */
+static unsigned long __init claim_block_at(unsigned long pfn, unsigned long nr_pages)
 {
+	int order = kho_block_order(pfn, nr_pages);
+
+	guard(rcu)();
+
+	for (; order >= 0; order--) {
+		if (kho_radix_del_key(&kho_in.tree, kho_key(PFN_PHYS(pfn), order)))
+			return 1UL << order;
+	}
+
+	return 0;
+}
+
+/*
+ * Take the pages of a region that was revived out of the incoming tree: the region stays
+ * reserved, and if it were left in the tree, it could be discarded while it is in use. So
+ * this must not fail, and takes block by block, which needs no memory.
+ */
+static int __init claim_region(const char *name, phys_addr_t start,
+			       phys_addr_t size, void *unused)
+{
+	unsigned long pfn = PHYS_PFN(start), nr_pages = nr_pages_of(size), nr;
+
 	if (!kho_run_preserved(pfn, nr_pages))
 		return 0;
 
-	if (!kho_claim_run(pfn, nr_pages))
-		return -ENOMEM;
+	for (; nr_pages; pfn += nr, nr_pages -= nr) {
+		nr = claim_block_at(pfn, nr_pages);
+		if (WARN_ON_ONCE(!nr))
+			break;
+		kho_claimed(nr);
+	}
 
-	kho_claimed(nr_pages);
 	return 0;
 }
 
@@ -142,11 +165,6 @@ static int __init preserve_region(const char *name, phys_addr_t start,
 	struct page *page = pfn_to_page(PHYS_PFN(start));
 	u64 abi_start = start, abi_size = size;
 	int node, err;
-
-	/* A region that was revived is ours now, and goes on being reserved. */
-	err = claim_revived(PHYS_PFN(start), nr_pages);
-	if (err)
-		goto err;
 
 	err = kho_preserve_pages(page, nr_pages);
 	if (err)
@@ -184,16 +202,25 @@ static int __init count_region(const char *name, phys_addr_t start,
 	return 0;
 }
 
-/* Has to be early enough for users of the regions, late enough for KHO. */
-static int __init preserve_reserve_mem(void)
+/* Let root discard the regions that the command line does not ask for any more. */
+static void __init list_unclaimed(const void *old_fdt)
 {
-	const void *old_fdt = incoming_fdt();
+	u64 start, size;
+	int node;
+
+	fdt_for_each_subnode(node, old_fdt, 0) {
+		if (!fdt_node_check_compatible(old_fdt, node, RESERVE_MEM_KHO_COMPATIBLE) &&
+		    kho_fdt_read_u64(old_fdt, node, RESERVE_MEM_KHO_START_PROP, &start) &&
+		    kho_fdt_read_u64(old_fdt, node, RESERVE_MEM_KHO_SIZE_PROP, &size))
+			kho_discard_add_region(fdt_get_name(old_fdt, node, NULL), start, size);
+	}
+}
+
+static int __init preserve_regions(void)
+{
 	unsigned int nr = 0;
 	void *fdt;
 	int err;
-
-	if (old_fdt)
-		kho_restore_free((void *)old_fdt);
 
 	reserve_mem_for_each(count_region, &nr);
 	if (!nr || !kho_is_enabled())
@@ -223,5 +250,20 @@ err_free:
 err:
 	pr_err("no reserve_mem region will be handed over: %d\n", err);
 	return 0;
+}
+
+/* Has to be early enough for users of the regions, late enough for KHO. */
+static int __init preserve_reserve_mem(void)
+{
+	const void *old_fdt = incoming_fdt();
+
+	if (is_kho_boot())
+		reserve_mem_for_each(claim_region, NULL);
+	if (old_fdt) {
+		list_unclaimed(old_fdt);
+		kho_restore_free((void *)old_fdt);
+	}
+
+	return preserve_regions();
 }
 fs_initcall(preserve_reserve_mem);

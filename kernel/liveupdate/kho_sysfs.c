@@ -35,6 +35,9 @@
 
 #include "kho_internal.h"
 
+/* /sys/kernel/kho/incoming. NULL without a handover, or if it could not be created. */
+struct kobject *kho_sysfs_in __ro_after_init;
+
 static ssize_t emit_bytes(char *buf, unsigned long nr_pages)
 {
 	return sysfs_emit(buf, "%llu\n", (u64)nr_pages << PAGE_SHIFT);
@@ -334,6 +337,8 @@ static int __init create_in(struct kobject *root)
 	      kho_sysfs_list(dir, "ranges", &ranges_ops, &kho_in.tree);
 	if (err)
 		kobject_put(dir);
+	else
+		kho_sysfs_in = dir;
 
 	return err;
 }

@@ -25,6 +25,7 @@
 #include <linux/string_helpers.h>
 #include <linux/workqueue.h>
 
+#include "kho_internal.h"
 #include "luo_internal.h"
 #include "luo_ioctl.h"
 
@@ -710,6 +711,49 @@ int luo_sessions_check_finished(void)
 	if (nr > nr_named)
 		pr_err("kexec refused: nor are %lu more sessions\n", nr - nr_named);
 	return nr ? -EBUSY : 0;
+}
+
+/**
+ * luo_check_discard - check that no session needs unclaimed memory
+ *
+ * Context: Process context; may sleep.
+ * Return:
+ * * 0 - the memory can be discarded
+ * * %-EBUSY - sessions of the previous kernel are not finished. One line names the first
+ *   of them. A damaged session, which cannot be finished, does not count.
+ */
+int luo_check_discard(void)
+{
+	const struct luo_session *session;
+	unsigned long nr = 0, nr_named = 0;
+	char names[8 * LUO_SESSION_NAME_LENGTH];
+	unsigned int len = 0;
+
+	guard(mutex)(&incoming.lock);
+
+	/* Sessions that there is still no memory for count, but have no name. */
+	read_sessions();
+	list_for_each_entry(session, &incoming.list, list) {
+		if (session->damaged && session->damaged != -ENOMEM)
+			continue;
+
+		/* Half of it is room for one more name, in which all is escaped. */
+		if (len < sizeof(names) / 2) {
+			len += scnprintf(names + len, sizeof(names) - len, "%s%*pE",
+					 nr ? ", " : "", (int)strlen(session->name),
+					 session->name);
+			nr_named++;
+		}
+		nr++;
+	}
+
+	nr += incoming.nr_unread;
+	if (!nr)
+		return 0;
+
+	pr_err("unclaimed memory not discarded, as sessions of the previous kernel are not finished: %.*s and %lu more\n",
+	       (int)len, names, nr - nr_named);
+	return -EBUSY;
 }
 
 /* What was added to files may take long to list, but nothing waits for a process there. */

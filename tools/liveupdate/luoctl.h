@@ -39,7 +39,7 @@ struct verb {
 };
 
 extern const struct verb status_verb, list_verb, check_verb, map_verb, save_verb,
-	restore_verb, drop_verb, kexec_verb;
+	restore_verb, drop_verb, unclaimed_verb, kexec_verb;
 
 /* luoctl.c */
 

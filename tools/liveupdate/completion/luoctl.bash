@@ -12,6 +12,12 @@ _luoctl_sessions()
 		grep -v "\\\\"
 }
 
+# _luoctl_regions COMMAND: names of regions of reserve_mem= that can be discarded
+_luoctl_regions()
+{
+	"$1" unclaimed 2> /dev/null | sed -n "s/^  reserve_mem \(.*\): [0-9].*/\1/p" | grep -v "\\\\"
+}
+
 # _luoctl_words CURRENT: those lines of standard input that begin with it
 _luoctl_words()
 {
@@ -64,6 +70,10 @@ _luoctl()
 	list:0) _luoctl_words "$current" < <(_luoctl_sessions "$command" '[a-z]*' | sort -u) ;;
 	drop:0 | restore:0) _luoctl_words "$current" < <(_luoctl_sessions "$command" incoming) ;;
 	restore:1) compopt -o dirnames ;;
+	unclaimed:0)
+		[[ " ${COMP_WORDS[*]:0:COMP_CWORD} " != *" --discard "* ]] ||
+			_luoctl_words "$current" < <(_luoctl_regions "$command")
+		;;
 	save:0) ;;
 	save:* | check:0 | kexec:0) compopt -o default ;;
 	esac

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # What nobody claims stays where it is, is counted and listed, and can be
-# claimed later. The next kexec does not hand it on, and says so.
+# claimed later. The next kexec does not hand it on, and says so. Root can discard it.
 
-STAGES=4
+STAGES=5
+UNCLAIMED=/sys/kernel/kho/incoming
 
 stage1()
 {
@@ -29,6 +30,7 @@ stage2()
 stage3()
 {
 	check "something is unclaimed" [ "$(counter in/unclaimed_pages)" -gt 1000 ]
+	EXTRA="reserve_mem=8M:2M:gone reserve_mem=2M:2M:kept"
 	next_stage 4
 }
 
@@ -36,7 +38,47 @@ stage4()
 {
 	check "handed over" [ -d $KHO/in ]
 	check_eq "nothing was handed on" $OWN_PAGES "$(counter in/preserved_pages)"
-	check "all memory is there" between $(($(param khomem) - $(meminfo MemTotal))) -512 512
+	check "all memory is there but what is asked for" \
+		between $(($(param khomem) - $(meminfo MemTotal))) $((10240 - 512)) $((10240 + 512))
+	REMOVE=reserve_mem=8M:2M:gone
+	hand_over 5
+}
+
+stage5()
+{
+	local pages total left
+	pages=$(counter in/unclaimed_pages) total=$(meminfo MemTotal)
+	check "one region is taken over" log "kho: reserve_mem kept: .* taken over"
+	check_eq "the other one can be discarded" gone "$(ls $UNCLAIMED/reserve_mem)"
+	check_eq "its size" $((8 << 20)) "$(cat $UNCLAIMED/reserve_mem/gone/unclaimed_bytes)"
+	check_eq "the size of all" $((pages * 4096)) "$(cat $UNCLAIMED/unclaimed_bytes)"
+
+	check "only 1 is accepted" eval '! echo 0 > $UNCLAIMED/discard_unclaimed'
+	check_eq "nothing has changed" "$pages" "$(counter in/unclaimed_pages)"
+
+	check "the region is discarded" eval 'echo 1 > $UNCLAIMED/reserve_mem/gone/discard_unclaimed'
+	check "which is logged" log "kho: reserve_mem gone: 2048 unclaimed pages .* discarded"
+	check_eq "it is gone" 0 "$(cat $UNCLAIMED/reserve_mem/gone/unclaimed_bytes)"
+	check_eq "and nothing else" $((pages - 2048)) "$(counter in/unclaimed_pages)"
+	check_eq "it is memory of this kernel" $((total + 8192)) "$(meminfo MemTotal)"
+	check "it cannot be discarded again" \
+		eval '! echo 1 > $UNCLAIMED/reserve_mem/gone/discard_unclaimed'
+
+	check "all is discarded" eval 'echo 1 > $UNCLAIMED/discard_unclaimed'
+	check "which is logged" \
+		log "kho: $((pages - 2048)) unclaimed pages .* of the previous kernel were discarded"
+	nothing_unclaimed
+	# The tree is freed in the background, and counts then.
+	check "all of it is memory of this kernel" \
+		between $(($(meminfo MemTotal) - total - pages * 4)) 0 512
+	check "it can be discarded again" eval 'echo 1 > $UNCLAIMED/discard_unclaimed'
+	check "a driver that comes later finds nothing" eval '! producer restore 2> /dev/null'
+	left=$(($(meminfo MemFree) / 1024 / 2))
+	mkdir -p /tmp/all
+	mount -t tmpfs -o size=100% all /tmp/all
+	check "it can be used" dd if=/dev/zero of=/tmp/all/file bs=1M count=$left
+	rm /tmp/all/file
+	check "and handed over again" producer preserve
 }
 
 host_check()

@@ -8,6 +8,8 @@ APPEND="liveupdate=on"
 # More than /proc shows of it.
 LONG="a name that has more than thirty-eight characters"
 
+UNCLAIMED=/sys/kernel/kho/incoming
+
 stage1()
 {
 	program luo_handover keep held 3 dropped 2 discarded 4 "$LONG" 1
@@ -28,6 +30,11 @@ stage2()
 			log "luo: kexec refused: session $session of .* is not finished: "
 	done
 	check_eq "nothing has changed" 4 "$(cat $LIST/unclaimed)"
+	exits 1 "discard what sessions need" luoctl unclaimed --discard
+	says "luoctl: sessions of the previous kernel are not finished, see luoctl status and drop"
+	check "the log names them" log "luo: unclaimed memory not discarded, as .*: .*held.* and 0 more"
+	check_eq "nothing is discarded" "$(($(counter in/unclaimed_pages) * 4096))" \
+		"$(cat $UNCLAIMED/unclaimed_bytes)"
 
 	program luo_handover hold held
 	holder=$(pidof luo_handover)
@@ -87,6 +94,14 @@ stage4()
 	check "live update is off" [ ! -e /dev/liveupdate ]
 	# Of each file a page, and no page of any list.
 	check_eq "the memory of its files stays reserved" 6 "$(counter in/unclaimed_pages)"
+	exits 2 "wrong use" luoctl unclaimed something
+	exits 0 "list it" luoctl unclaimed
+	says "Unclaimed: 24 KiB"
+	exits 1 "no such region" luoctl unclaimed --discard something
+	says "luoctl: the previous kernel has left no unclaimed region something"
+	exits 0 "discard it" luoctl --json unclaimed --discard
+	says '{"discarded_bytes": 24576}'
+	nothing_unclaimed
 }
 
 discard_and_kexec()
