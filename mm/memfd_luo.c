@@ -516,9 +516,13 @@ static int __init memfd_luo_init(void)
 	int err = liveupdate_register_file_handler(&memfd_handler);
 
 	/* Live update is off. */
-	if (err == -EOPNOTSUPP)
-		return 0;
-
-	return err ?: register_reboot_notifier(&memfd_reboot_nb);
+	return err == -EOPNOTSUPP ? 0 : err;
 }
 late_initcall(memfd_luo_init);
+
+/* Before md does, which has the same priority: of those, the first one is called first. */
+static int __init memfd_luo_init_reboot(void)
+{
+	return register_reboot_notifier(&memfd_reboot_nb);
+}
+core_initcall(memfd_luo_init_reboot);

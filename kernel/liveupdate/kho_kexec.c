@@ -65,8 +65,12 @@ static unsigned long nr_pages_of_others(void)
  */
 static bool drop_handover(struct kimage *image)
 {
-	/* The count ends where damage is found, so look for that afterwards. */
-	if (kho_out_not_ready() || nr_pages_of_others() || kho_out_damaged())
+	/*
+	 * What the previous kernel preserved may be preserved again once it is claimed. The
+	 * count of preserved pages ends where damage is found, so look for that afterwards.
+	 */
+	if (kho_out_not_ready() || kho_unclaimed_pages() || nr_pages_of_others() ||
+	    kho_out_damaged())
 		return false;
 
 	image->kho.fdt_phys = 0;
@@ -209,6 +213,7 @@ int kho_check_image(const struct kimage *image)
  * Context: kernel_kexec(), with the kexec lock held, while everything runs.
  * Return:
  * * 0 - the reboot may go on
+ * * %-EBUSY - memory is preserved, and @image lost its handover when it was loaded
  * * %-EIO - a segment of @image has changed since it was loaded, or its memory is poisoned
  * * %-EPROTO, %-EUCLEAN - as in kho_check_out()
  */
@@ -234,6 +239,12 @@ int kho_kexec_prepare(struct kimage *image)
 		return 0;
 
 	nr_pages = nr_pages_of_others();
+	/* Nothing was preserved when it was loaded. */
+	if (nr_pages && image->kho.dropped) {
+		pr_err("kexec refused: the image did not fit into scratch and carries no handover, and %lu pages are preserved; see kho_scratch=\n",
+		       nr_pages);
+		return -EBUSY;
+	}
 	if (nr_pages)
 		pr_warn("the image carries no handover: %lu preserved pages (%lu MiB) will be lost; load it with kexec -s\n",
 			nr_pages, nr_pages >> (20 - PAGE_SHIFT));

@@ -12,7 +12,7 @@
  * of a bzImage) plus its initrd, and @next a quarter more, as the next kernel may be larger::
  *
  *	low    = next + SLACK_LOW
- *	global = next + SLACK_GLOBAL
+ *	global = next + SLACK_GLOBAL + size of the page tables of the direct map
  *
  * Each of the two areas has room for a whole image. While the running kernel lies in one of
  * them, where it cannot be moved, the next one can be loaded into the other; and when that one
@@ -21,8 +21,8 @@
  * KASLR to have a choice in any case.
  *
  * After the image has been unpacked, low + global - next is left for page tables of the direct
- * map and for what the check of the handover needs. On a machine with more than about 300 GiB
- * that may be too little, and the low area grows by what is missing; see size_of_tables().
+ * map and for what the check of the handover needs. On a machine with some hundred GiB that may
+ * be too little, and then the low area grows by what is missing; see size_of_checks().
  *
  * Both areas together never take more than a quarter of the memory that is free.
  */
@@ -258,22 +258,37 @@ void kho_scratch_check_successor(const char *release)
 }
 
 /*
- * Memory that the next kernel allocates before it leaves scratch, in addition to its image:
- *
- * - page tables of the direct map: 8 bytes for 2 MiB, which is 4 MiB for 1 TiB, if it does not
- *   have to map pages of 4 KiB, where it is 2 GiB;
- * - to check the handover, a page for each 128 MiB that contain a node of the tree, up to
- *   32 MiB for 1 TiB;
- * - bits for blocks of 4 MiB, and memblock's arrays.
+ * Page tables of the direct map, which the next kernel allocates before it leaves scratch:
+ * 8 bytes for 2 MiB, which is 4 MiB for 1 TiB, if it does not have to map pages of 4 KiB,
+ * where it is 2 GiB.
  */
 static phys_addr_t size_of_tables(const struct kho_scratch_needs *needs)
 {
-	phys_addr_t size = needs->ram >> 14;
+	return needs->small_pages ? needs->ram / PTRS_PER_PTE : needs->ram >> 18;
+}
 
-	if (needs->small_pages)
-		size += needs->ram / PTRS_PER_PTE;
+/*
+ * Memory that the next kernel allocates to check and reserve a handover:
+ *
+ * - a page for each 128 MiB that contain a node of the tree, up to 32 MiB for 1 TiB;
+ * - bits for blocks of 4 MiB, and memblock's arrays;
+ * - lists of ranges that are reserved in pieces: up to 2048 blocks of 512 ranges with 16 and
+ *   24 bytes each, see kho_hold.c.
+ */
+static phys_addr_t size_of_checks(const struct kho_scratch_needs *needs)
+{
+	return (needs->ram >> 15) + (needs->ram >> 20) +
+	       min_t(phys_addr_t, needs->ram >> 12, 40 * SZ_1M);
+}
 
-	return size;
+/* What the alignment of a kernel may cost beyond that of an area. */
+static phys_addr_t size_of_gap(void)
+{
+#ifdef CONFIG_PHYSICAL_ALIGN
+	if (CONFIG_PHYSICAL_ALIGN > CMA_MIN_ALIGNMENT_BYTES)
+		return CONFIG_PHYSICAL_ALIGN - CMA_MIN_ALIGNMENT_BYTES;
+#endif
+	return 0;
 }
 
 /**
@@ -286,10 +301,12 @@ void kho_scratch_default_sizes(const struct kho_scratch_needs *needs,
 			       phys_addr_t *low, phys_addr_t *global)
 {
 	phys_addr_t image = needs->kernel + needs->initrd, next = image + image / 4;
-	phys_addr_t wanted = size_of_tables(needs) + SLACK_LOW, left, quarter;
+	phys_addr_t tables = size_of_tables(needs), left, quarter;
+	phys_addr_t wanted = tables + size_of_checks(needs) + SLACK_LOW;
 
-	*low = next + SLACK_LOW;
-	*global = next + SLACK_GLOBAL;
+	*low = next + SLACK_LOW + size_of_gap();
+	/* The direct map is made from the top, so its tables come from the upper area. */
+	*global = next + SLACK_GLOBAL + size_of_gap() + tables;
 
 	left = *low + *global - next;
 	if (left < wanted)

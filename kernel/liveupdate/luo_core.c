@@ -18,12 +18,12 @@
 #include <linux/kexec_handover.h>
 #include <linux/kstrtox.h>
 #include <linux/liveupdate.h>
-#include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/string.h>
 #include <linux/syscalls.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
+#include <linux/writeback.h>
 
 #include "../kexec_internal.h"
 #include "kho_internal.h"
@@ -104,8 +104,8 @@ void luo_extend_deadline(unsigned long since)
 /*
  * What file systems have not written yet may belong to a block device that is on a file of
  * a session: its content has to be in the file before it is frozen. A file system may also
- * be out of reach, so the reboot does not wait for long, and goes on without. Something has
- * to be left of LUO_REBOOT_SECONDS to wait for writes to files.
+ * be out of reach, so the reboot does not wait for long, and goes on without. This time is in
+ * addition to LUO_REBOOT_SECONDS, which another operation may have used up.
  */
 #define SYNC_SECONDS	2
 
@@ -126,17 +126,23 @@ static DECLARE_WORK(sync_work, sync_fn);
 
 static int sync_before_freeze(void)
 {
-	long left = clamp((long)(deadline - jiffies), 1L, (long)SYNC_SECONDS * HZ);
 	unsigned int nr = nr_syncs_wanted + 1;
+	unsigned long before = jiffies;
+	long left;
 
 	if (!luo_nr_preserved_files())
 		return 0;
 
 	WRITE_ONCE(nr_syncs_wanted, nr);
-	/* If it hangs since the last time, then it is tried again after that. */
+	/*
+	 * If it hangs since the last time, then it is tried again after that. Meanwhile, have
+	 * what can be reached written at least.
+	 */
+	wakeup_flusher_threads(WB_REASON_SYNC);
 	queue_work(system_unbound_wq, &sync_work);
 	left = wait_event_killable_timeout(synced_waitq, READ_ONCE(nr_syncs_done) == nr,
-					   left);
+					   SYNC_SECONDS * HZ);
+	luo_extend_deadline(before);
 	if (left < 0)
 		return -EINTR;
 	if (!left)
@@ -147,10 +153,12 @@ static int sync_before_freeze(void)
 
 static int hand_sessions_over(void)
 {
+	unsigned long before = jiffies;
 	int err;
 
 	/* These were closed before anything was frozen, and are not handed over. */
 	luo_sessions_release_deferred();
+	luo_extend_deadline(before);
 
 	err = check_image(kexec_image) ?: luo_sessions_check_finished() ?:
 	      sync_before_freeze() ?: luo_sessions_freeze(&outgoing->sessions_pa);

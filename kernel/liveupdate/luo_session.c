@@ -19,6 +19,7 @@
 #include <linux/lockdep.h>
 #include <linux/mutex.h>
 #include <linux/rbtree.h>
+#include <linux/sched/mm.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -208,7 +209,6 @@ static void release_unlinked(struct luo_session *session)
 		WRITE_ONCE(session->finished, true);
 		luo_files_unpreserve(&session->files);
 	}
-	luo_session_put(session);
 }
 
 /**
@@ -220,8 +220,10 @@ void luo_sessions_release_deferred(void)
 {
 	struct luo_session *session;
 
-	while ((session = unlink_deferred()))
+	while ((session = unlink_deferred())) {
 		release_unlinked(session);
+		luo_session_put(session);
+	}
 }
 
 /* If the gate is closed again, the reboot that has closed it does this. */
@@ -262,6 +264,8 @@ static void release_outgoing(struct luo_session *session)
 	del_outgoing(session);
 	release_unlinked(session);
 	luo_gate_leave(&pass);
+	/* Until now the list of the gate has its name. */
+	luo_session_put(session);
 }
 
 static int finish(struct luo_session *session)
@@ -333,6 +337,8 @@ static int preserve_fd(struct file *file, union luo_ioctl_arg *arg)
 	if (session->incoming)
 		return -EINVAL;
 
+	/* A session that was closed while a reboot had closed the gate may have the file. */
+	flush_work(&release_work);
 	err = luo_gate_enter(&pass, "PRESERVE_FD", session->name);
 	if (err)
 		return err;
@@ -508,6 +514,8 @@ struct file *luo_session_create(const u8 *name)
 	if (!name_valid(name))
 		return ERR_PTR(-EINVAL);
 
+	/* Wait for the release of closed sessions that is under way. */
+	flush_work(&release_work);
 	err = luo_gate_enter(&pass, "CREATE_SESSION", name);
 	if (err)
 		return ERR_PTR(err);
@@ -840,12 +848,19 @@ static void write_sessions(void)
  */
 int luo_sessions_freeze(u64 *sessions_pa)
 {
+	unsigned int flags;
 	int err = prepare();
 
 	if (err)
 		return err;
 
+	/* These were closed meanwhile. Nothing is frozen yet. */
+	luo_sessions_release_deferred();
+
+	/* To reclaim memory could wait for a block device that is on a frozen file. */
+	flags = memalloc_noio_save();
 	err = freeze();
+	memalloc_noio_restore(flags);
 	if (err) {
 		luo_sessions_unfreeze();
 		return err;

@@ -21,6 +21,10 @@ stage1()
 	check "the image is loaded" load_next 2
 	check "without a handover, which is said" \
 		log 'kho: no room .*: the image is loaded without a handover, as nothing is preserved'
+	check "producer preserves again" producer preserve
+	refused busy
+	check "and says why" log 'kho: kexec refused: the image did not fit into scratch and .*'
+	check "it is no longer preserved" producer unpreserve
 	boot_next
 }
 
