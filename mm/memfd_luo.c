@@ -159,8 +159,9 @@ static int insert_folios(struct memfd_in *in, struct folio **folios, unsigned in
 
 	note_end(inode, folios[nr - 1]);
 	err = shmem_insert_folios(inode, folios, nr, &inserted);
-	while (inserted < nr)
-		list_add_tail(&folios[inserted++]->lru, &in->held);
+	/* They come before those that are held already, whose indices are larger. */
+	while (nr > inserted)
+		list_add(&folios[--nr]->lru, &in->held);
 
 	/* Another folio of the list is there. */
 	return err == -EEXIST ? -EBADMSG : err;
@@ -395,12 +396,15 @@ static void drop(struct memfd_in *in)
 static void suspend(struct memfd_in *in)
 {
 	struct inode *inode;
+	LIST_HEAD(removed);
 
 	if (!in->file)
 		return;
 
 	inode = file_inode(in->file);
-	shmem_remove_folios(inode, &in->held);
+	shmem_remove_folios(inode, &removed);
+	/* Keep the order of their indices; see note_end(). */
+	list_splice(&removed, &in->held);
 	if (!mapping_empty(inode->i_mapping))
 		return;
 
@@ -414,7 +418,7 @@ static int memfd_retrieve(struct liveupdate_file_op_args *args)
 	int err;
 
 	if (!in) {
-		in = kmalloc(sizeof(*in), GFP_KERNEL);
+		in = kmalloc(sizeof(*in), LIVEUPDATE_GFP);
 		if (!in)
 			return -ENOMEM;
 
@@ -466,8 +470,13 @@ static void memfd_finish(struct liveupdate_file_op_args *args)
  */
 static loff_t memfd_size(struct liveupdate_file_op_args *args)
 {
+	const struct memfd_in *in = args->private_data;
 	u64 phys = args->serialized_data;
 	struct memfd_luo_ser ser;
+
+	/* A retrieve that has failed has claimed what describes the memfd. */
+	if (in)
+		return in->ser->size;
 
 	if (!PAGE_ALIGNED(phys) || !kho_run_preserved(PHYS_PFN(phys), 1) ||
 	    copy_from_kernel_nofault(&ser, phys_to_virt(phys), sizeof(ser)) ||

@@ -62,7 +62,8 @@ struct liveupdate_file_op_args {
  * @size: bytes of a file of the previous kernel that was not retrieved, for lists that
  *	  people read. Changes nothing, and claims nothing: what was handed over may be
  *	  damaged, and has to be checked. Called under the lock of the handlers, without
- *	  pinning the module. -errno if the size cannot be told
+ *	  pinning the module. private_data is what a @retriable @retrieve that has
+ *	  failed has left there. -errno if the size cannot be told
  * @get_id: what tells apart things that must not be preserved twice, by this
  *	    handler; the address of the struct file when it is not there. An inode
  *	    is a better one for who preserves what is behind it

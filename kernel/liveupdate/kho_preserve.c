@@ -12,6 +12,7 @@
 
 #include <linux/err.h>
 #include <linux/export.h>
+#include <linux/io.h>
 #include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/percpu.h>

@@ -557,7 +557,7 @@ static void free_list(struct luo_files *files)
 	}
 
 	files->tokens = RB_ROOT;
-	files->nr = 0;
+	WRITE_ONCE(files->nr, 0);
 }
 
 /**
@@ -636,6 +636,7 @@ int luo_files_read(struct luo_files *files)
 			luo_files_forget(files);
 			return -EBADMSG;
 		}
+		cond_resched();
 	}
 
 	return 0;

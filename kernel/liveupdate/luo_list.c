@@ -104,7 +104,10 @@ unsigned long luo_sessions_nr_unclaimed(void)
  */
 unsigned long luo_sessions_nr(bool is_incoming)
 {
-	return READ_ONCE(luo_sessions_of(is_incoming)->nr);
+	const struct luo_sessions *sessions = luo_sessions_of(is_incoming);
+
+	/* Those that could not be read yet for want of memory are there, too. */
+	return READ_ONCE(sessions->nr) + READ_ONCE(sessions->nr_unread);
 }
 
 static struct luo_session *first_from(struct luo_sessions *sessions, u64 id)
@@ -249,6 +252,8 @@ static loff_t size_handed_over(const struct luo_file *luo_file)
 {
 	struct liveupdate_file_op_args args = {
 		.serialized_data = luo_file->serialized_data,
+		/* Of a retrieve that has failed; luo_file.lock is held. */
+		.private_data = luo_file->private_data,
 	};
 
 	return luo_handler_size(luo_file->ser->compatible, &args);

@@ -581,7 +581,7 @@ static bool take_over(const struct luo_session_ser *ser)
 
 	err = luo_files_take_over(&session->files, ser);
 	if (err) {
-		session->damaged = err;
+		WRITE_ONCE(session->damaged, err);
 		say_not_read(session->name, err);
 	} else {
 		read_files(session);
