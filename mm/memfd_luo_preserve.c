@@ -446,8 +446,10 @@ int memfd_luo_preserve(struct liveupdate_file_op_args *args)
 		goto err_ser;
 
 	/* While the file is held, memfd_add_seals() does not seal such mappings. */
-	err = would_lose_mapping(inode) ? -EPERM : preserve_folios(out, inode, false,
-								     ULONG_MAX);
+	if (would_lose_mapping(inode))
+		err = -EPERM;
+	else
+		err = preserve_folios(out, inode, false, ULONG_MAX);
 	if (err)
 		goto err_drop;
 

@@ -203,8 +203,9 @@ static int add_to_fdt(const char *name, u64 phys, u64 size)
  *
  * Context: Process context, after fs_initcall; may sleep. Once a kexec has shut
  *	    down all devices this never returns: the next kernel relies on the
- *	    root FDT then.
- * Return: On failure nothing has changed.
+ *	    root FDT then. On failure nothing has changed.
+ *
+ * Return:
  * * 0 - the blob is registered
  * * %-EEXIST - @name is taken
  * * %-EINVAL - @name or @size is empty, @name has other characters, or @blob is not in

@@ -319,8 +319,9 @@ static noinline int preserve_folio(unsigned long pfn, unsigned int order)
  * Preserving the same folio again changes nothing.
  *
  * Context: Process context, after fs_initcall; may sleep. Any number of
- *	    threads at once.
- * Return: On failure nothing has changed.
+ *	    threads at once. On failure nothing has changed.
+ *
+ * Return:
  * * 0 - the folio is preserved
  * * %-EEXIST - another preserved block overlaps; without CONFIG_KEXEC_HANDOVER_DEBUG
  *   this is only found when an image is loaded or started, which then fails
@@ -495,7 +496,8 @@ EXPORT_SYMBOL_GPL(kho_unpreserve_pages);
  * It is charged to the memory cgroup of the caller, until it is freed.
  *
  * Context: Process context, after fs_initcall; may sleep.
- * Return: zeroed memory, owned by the caller until kho_unpreserve_free(), or
+ * Return:
+ * * zeroed memory - it is owned by the caller until kho_unpreserve_free()
  * * ERR_PTR(%-E2BIG) - @size takes more than MAX_PAGE_ORDER
  * * ERR_PTR(%-EINVAL) - @size is 0
  * * ERR_PTR(%-ENOMEM) - there is no memory, or the memory cgroup of the caller

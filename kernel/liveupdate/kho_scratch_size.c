@@ -164,7 +164,14 @@ static int __init kho_bootmem_param(char *p)
 }
 early_param("kho_bootmem", kho_bootmem_param);
 
-/* Memory that the kernel takes when it is loaded and unpacked. */
+/**
+ * kho_arch_kernel_size - tell how much memory the running kernel took when it was loaded
+ *
+ * An architecture whose kernels have to be unpacked provides its own.
+ *
+ * Context: kho_memory_init().
+ * Return: bytes.
+ */
 phys_addr_t __init __weak kho_arch_kernel_size(void)
 {
 	return _end - _text;

@@ -129,14 +129,16 @@ struct listed_file {
 	const char *kind;
 };
 
-/* A session. */
+/*
+ * A session. Its state is "busy" while it changes, and then files may be missing. Else it is
+ * empty for a session that is for the next kernel.
+ */
 struct listed {
 	char *name;
 	bool incoming;
 	unsigned long nr_files;
 	unsigned long nr_retrieved;
-	char state[16];		/* "busy" while it changes: then files may be missing. Else
-				 * empty for a session that is for the next kernel */
+	char state[16];
 	unsigned long long bytes;	/* of the files whose size is known */
 	struct listed_file *files;
 	size_t nr_listed;

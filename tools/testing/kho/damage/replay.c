@@ -11,7 +11,7 @@
  *	used START END		this kernel or firmware uses this memory
  *	sender FDT SIZE ARRAY SIZE
  *				this kernel hands over what is in RAM now, which is in
- *				order: the checks that it makes are made before each boot
+ *				order: its own checks are made before the others
  *	boot FDT SIZE ARRAY SIZE
  *				boot with this root FDT and this array of scratch areas
  *

@@ -296,7 +296,7 @@ static void say_to_log(const char *what, int err)
 }
 
 #define FS_SIZE		(32 * MIB)
-#define FS_DIR		"/tmp/fs"
+#define FS_DIR		"/fs"
 #define FS_TYPE		"ext2"
 #define NR_FILES	40
 #define FILE_PAGES	25

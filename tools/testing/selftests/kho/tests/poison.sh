@@ -28,7 +28,8 @@ stage1()
 	bad=$(middle_pages | head -n 1)
 	poison $bad
 	refused "input/output error"
-	check "it says why" log 'kho: memory at .*, for the loaded image, is poisoned; load it again'
+	check "it says why" \
+		log 'kho: memory at .*, for the loaded image, is poisoned; load it again'
 	check "an image is loaded" load_next 2
 	check "it is not there" avoids $bad
 

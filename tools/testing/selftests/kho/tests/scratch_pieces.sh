@@ -9,8 +9,10 @@ APPEND="nokaslr $(for hole in $HOLES; do printf 'memmap=4K$%sM ' "$hole"; done)"
 
 stage1()
 {
-	check "an area is smaller" log 'kho: no room for low scratch of [0-9]* MiB: it has [0-9]* MiB'
-	check "so is the other" log 'kho: no room for global scratch of [0-9]* MiB: it has [0-9]* MiB'
+	check "an area is smaller" \
+		log 'kho: no room for low scratch of [0-9]* MiB: it has [0-9]* MiB'
+	check "so is the other" \
+		log 'kho: no room for global scratch of [0-9]* MiB: it has [0-9]* MiB'
 	check "no area is larger than a piece" \
 		[ "$(awk '{ if ($2 > m) m = $2 } END { print m }' $KHO/scratch)" -lt $((24 << 10)) ]
 	hand_over 2

@@ -10,7 +10,8 @@ stage1()
 {
 	check "producer preserves" producer preserve
 	check "an image that does not fit is not loaded" eval '! load_next 2 2> /tmp/why'
-	check "and it is said" log 'kho: no room in scratch for a segment of [0-9]* KiB; see kho_scratch='
+	check "and it is said" \
+		log 'kho: no room in scratch for a segment of [0-9]* KiB; see kho_scratch='
 	check "with a warning before" \
 		log 'kho: scratch has 12 MiB, and .* used [0-9]* MiB of it: 6.* may not start; see'
 
@@ -20,7 +21,7 @@ stage1()
 	REMOVE=kho_scratch=8M,4M,0
 	check "the image is loaded" load_next 2
 	check "without a handover, which is said" \
-		log 'kho: no room .*: the image is loaded without a handover, as nothing is preserved'
+		log 'kho: no room .*: the image is loaded without a handover, as nothing is'
 	check "producer preserves again" producer preserve
 	refused busy
 	check "and says why" log 'kho: kexec refused: the image did not fit into scratch and .*'

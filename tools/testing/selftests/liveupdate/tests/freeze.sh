@@ -39,7 +39,8 @@ stage1()
 	check "and is gone" eventually eval '! pidof luo_churn > /dev/null'
 	settle
 	frozen=$((100 + 149 + 299 + 249))
-	check "and says why" log "luo: file with token .* of luo-test-v1 in session .* cannot be frozen: -11"
+	check "and says why" \
+		log "luo: file with token .* of luo-test-v1 in session .* cannot be frozen: -11"
 	check_eq "the files before that one were frozen" $frozen "$(calls freeze)"
 	check_eq "and unfrozen" $frozen "$(calls unfreeze)"
 	check_eq "no operation came when it should not" 0 "$(cat $TEST/errors)"

@@ -14,7 +14,7 @@ stage1()
 	load_next 2
 	program luo_hang preserve
 	check "it is said which process hangs" \
-		log 'luo: kexec refused: PRESERVE_FD of session hung by process [1-9][0-9]* (luo_hang) has not'
+		log 'luo: kexec refused: PRESERVE_FD of session hung by .* (luo_hang) has not'
 	program luo_hang write
 	check "it is said which file is written to" \
 		log 'luo: file with token 1 of .* in session written cannot be frozen: -110'
@@ -54,7 +54,7 @@ stage2()
 make_more_files()
 {
 	local dirty
-	cp -r /tmp/fs /tmp/copy && mkdir /tmp/fs/copy && cp /tmp/copy/[0-9]* /tmp/fs/copy
+	cp -r /fs /tmp/copy && mkdir /fs/copy && cp /tmp/copy/[0-9]* /fs/copy
 	dirty=$(meminfo Dirty)
 	say "note $dirty KiB are dirty"
 	[ "$dirty" -gt 1000 ]
@@ -66,7 +66,7 @@ host_check()
 		echo "not ok the first kexec did not wait for file systems"
 	grep -q 'khotest: note the writer has failed: Input/output error' "$1" ||
 		echo "not ok the writer has failed at the end"
-	grep -q 'shmem: kernel thread .* fails to write to inode [0-9]*: it is frozen for live update' \
+	grep -q 'shmem: kernel thread .* fails to write to inode [0-9]*: it is frozen for' \
 		"$1" || echo "not ok the log says so"
 }
 
@@ -80,12 +80,12 @@ stage3()
 	set -- $devices
 	check_eq "two of them" 2 $#
 	exits 0 "e2fsck" e2fsck -fn "$1"
-	mkdir /tmp/fs
-	check "it can be mounted" mount -t ext2 -o ro "$1" /tmp/fs
+	mkdir /fs
+	check "it can be mounted" mount -t ext2 -o ro "$1" /fs
 	program luo_hang loop-after
 	check_eq "as are those that were not written" 40 "$(same_files)"
 	program luo_handover finish last
-	check "it is unmounted" umount /tmp/fs
+	check "it is unmounted" umount /fs
 	nothing_unclaimed
 }
 
@@ -93,8 +93,8 @@ stage3()
 same_files()
 {
 	local file nr=0
-	for file in /tmp/fs/[0-9]*; do
-		! cmp -s "$file" "/tmp/fs/copy/${file##*/}" || nr=$((nr + 1))
+	for file in /fs/[0-9]*; do
+		! cmp -s "$file" "/fs/copy/${file##*/}" || nr=$((nr + 1))
 	done
 	echo $nr
 }

@@ -66,7 +66,8 @@ damaged_stage()
 	check "$kind: it is gone" eventually no_sessions
 	check "$kind: producer unpreserves" producer unpreserve
 	if log 'kho: handover given up: '; then
-		check_eq "$kind: it is given up once" 1 "$(dmesg | grep -c 'kho: handover given up: ')"
+		check_eq "$kind: it is given up once" 1 \
+			"$(dmesg | grep -c 'kho: handover given up: ')"
 		check "$kind: nothing can be preserved" eval '! producer preserve 2> /tmp/why'
 		check "$kind: the errno is EUCLEAN" grep -qi "structure needs cleaning" /tmp/why
 		exits 1 "$kind: no file can be saved" luoctl save more file
@@ -82,10 +83,12 @@ is_refused()
 	check "$1: the kexec fails" eval '! kexec -e -x 2> /tmp/why'
 	if grep -qi "structure needs cleaning" /tmp/why; then
 		check "$1: it is given up" log 'kho: handover given up: '
-		check "$1: it is said" log 'kho: kexec refused: the record of preserved memory is damaged'
+		check "$1: it is said" \
+			log 'kho: kexec refused: the record of preserved memory is damaged'
 	else
 		check "$1: the errno is EPROTO" grep -qi "protocol error" /tmp/why
-		check "$1: it is said" log 'kho: kexec refused: '
+		check "$1: it is said" \
+			log 'kho: kexec refused: '
 	fi
 }
 

@@ -32,7 +32,8 @@ stage2()
 	check_eq "nothing has changed" 4 "$(cat $LIST/unclaimed)"
 	exits 1 "discard what sessions need" luoctl unclaimed --discard
 	says "luoctl: sessions of the previous kernel are not finished, see luoctl status and drop"
-	check "the log names them" log "luo: unclaimed memory not discarded, as .*: .*held.* and 0 more"
+	check "the log names them" \
+		log "luo: unclaimed memory not discarded, as .*: .*held.* and 0 more"
 	check_eq "nothing is discarded" "$(($(counter in/unclaimed_pages) * 4096))" \
 		"$(cat $UNCLAIMED/unclaimed_bytes)"
 
