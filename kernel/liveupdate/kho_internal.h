@@ -269,6 +269,8 @@ int kho_scratch_mark(const struct kho_scratch *areas, unsigned int nr_areas);
 void kho_scratch_unmark(const struct kho_scratch *areas, unsigned int nr_areas);
 int kho_scratch_adopt(const struct kho_scratch *areas, unsigned int nr_areas);
 int kho_scratch_release(void);
+unsigned int kho_scratch_max_areas(void);
+void kho_scratch_free_areas(void);
 
 /**
  * struct kho_scratch_needs - what the default sizes of scratch areas depend on
@@ -290,7 +292,6 @@ struct kho_scratch_needs {
 void kho_scratch_default_sizes(const struct kho_scratch_needs *needs,
 			       phys_addr_t *low, phys_addr_t *global);
 int kho_scratch_reserve(void);
-void kho_scratch_free_areas(void);
 void kho_scratch_note_early_use(void);
 void kho_scratch_note_use(void);
 

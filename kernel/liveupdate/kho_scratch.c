@@ -163,6 +163,36 @@ int __init kho_scratch_adopt(const struct kho_scratch *areas,
 }
 
 /**
+ * kho_scratch_max_areas - how many areas there can be
+ *
+ * Return: the number that kho_scratch has room for in the first kernel of a chain.
+ */
+unsigned int __init kho_scratch_max_areas(void)
+{
+	return 2 + num_node_state(N_MEMORY);
+}
+
+/**
+ * kho_scratch_free_areas - give up all scratch areas
+ *
+ * Context: kho_memory_init().
+ */
+void __init kho_scratch_free_areas(void)
+{
+	const struct kho_scratch *area;
+
+	while (kho_scratch_cnt) {
+		area = &kho_scratch[--kho_scratch_cnt];
+		if (memblock_phys_free(area->addr, area->size))
+			pr_warn("scratch area of %llu MiB at %#llx may stay reserved: no memory to free it\n",
+				(u64)area->size >> 20, (u64)area->addr);
+	}
+
+	memblock_free(kho_scratch, kho_scratch_max_areas() * sizeof(*kho_scratch));
+	kho_scratch = NULL;
+}
+
+/**
  * kho_scratch_release - give what kho_scratch_reserve() reserved to the kernel
  *
  * The memory becomes free again in memblock, right before memblock passes it

@@ -487,31 +487,6 @@ static int __init reserve_fixed(void)
 	return 0;
 }
 
-static unsigned int __init max_areas(void)
-{
-	return 2 + num_node_state(N_MEMORY);
-}
-
-/**
- * kho_scratch_free_areas - give up all scratch areas
- *
- * Context: kho_memory_init().
- */
-void __init kho_scratch_free_areas(void)
-{
-	const struct kho_scratch *area;
-
-	while (kho_scratch_cnt) {
-		area = &kho_scratch[--kho_scratch_cnt];
-		if (memblock_phys_free(area->addr, area->size))
-			pr_warn("scratch area of %llu MiB at %#llx may stay reserved: no memory to free it\n",
-				(u64)area->size >> 20, (u64)area->addr);
-	}
-
-	memblock_free(kho_scratch, max_areas() * sizeof(*kho_scratch));
-	kho_scratch = NULL;
-}
-
 /**
  * kho_scratch_reserve - find scratch areas in the first kernel of a chain
  *
@@ -531,11 +506,11 @@ int __init kho_scratch_reserve(void)
 {
 	int err;
 
-	kho_scratch = memblock_alloc(max_areas() * sizeof(*kho_scratch),
+	kho_scratch = memblock_alloc(kho_scratch_max_areas() * sizeof(*kho_scratch),
 				     SMP_CACHE_BYTES);
 	if (!kho_scratch) {
 		pr_err("disabled: no memory for the list of %u scratch areas\n",
-		       max_areas());
+		       kho_scratch_max_areas());
 		return -ENOMEM;
 	}
 
