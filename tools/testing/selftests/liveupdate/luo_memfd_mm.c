@@ -616,46 +616,39 @@ static void try_slow_write(void)
 #define LONG_PAGES	(768 * MIB / PAGE)
 
 static int long_errno;
+static bool long_stop;
 
+/* One fallocate() after the other, until one fails or it has to stop. */
 static void *long_thread(void *fd)
 {
-	long_errno = fallocate(*(int *)fd, 0, 0, LONG_PAGES * PAGE) ? errno : 0;
+	do {
+		long_errno = fallocate(*(int *)fd, FALLOC_FL_KEEP_SIZE, 0,
+				       LONG_PAGES * PAGE) ? errno : 0;
+	} while (!long_errno && !__atomic_load_n(&long_stop, __ATOMIC_RELAXED));
+
 	return NULL;
 }
 
 /* It gives way to a reboot, and can be tried again. */
-/*
- * On a busy host fallocate() may be through before the file is frozen, which proves nothing:
- * then try again with another file.
- */
-#define LONG_TRIES	8
-
 static void try_long_fallocate(void)
 {
-	int session, last = open_session(luo_create(device, "last"), "last"), fd, tries, err;
+	int session = open_session(luo_create(device, "long"), "long");
+	int last = open_session(luo_create(device, "last"), "last");
+	int fd = new_memfd("long", 0, 0);
 	pthread_t thread;
 
+	preserve(session, fd, 1);
 	preserve(last, luo_test_file("last", 1), 1);
 	write_number(TEST_DIR "fail_after_ms", 0);
 	write_number(TEST_DIR "fail_freeze", 1);
-	for (tries = 1;; tries++) {
-		session = open_session(luo_create(device, "a long one"), "a long one");
-		fd = new_memfd("long", 0, 0);
-		preserve(session, fd, 1);
-		pthread_create(&thread, NULL, long_thread, &fd);
-		while (!pages_of(fd))
-			;
-		err = try_reboot();
-		pthread_join(thread, NULL);
-		printf("note %ld of %ld pages were allocated\n", pages_of(fd), LONG_PAGES);
-		if (err != -EAGAIN || long_errno || tries == LONG_TRIES)
-			break;
-		close(session);
-		close(fd);
-	}
-
-	check(err == -EAGAIN, "long fallocate", "all is frozen, and another file fails");
-	check(long_errno == EBUSY && size_of(fd) == 0, "long fallocate", "it has failed");
+	pthread_create(&thread, NULL, long_thread, &fd);
+	while (!pages_of(fd))
+		;
+	check(try_reboot() == -EAGAIN, "long fallocate", "all is frozen, and another file fails");
+	__atomic_store_n(&long_stop, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	printf("note %ld of %ld pages were allocated\n", pages_of(fd), LONG_PAGES);
+	check(long_errno == EBUSY, "long fallocate", "it has failed");
 	check(fallocate(fd, 0, 0, 10 * PAGE) == 0 && size_of(fd) == 10 * PAGE,
 	      "long fallocate", "and another one does not");
 	write_number(TEST_DIR "fail_freeze", 0);
