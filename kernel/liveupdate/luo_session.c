@@ -777,6 +777,9 @@ static int prepare(void)
 			return err;
 	}
 
+	/* These were closed meanwhile. Nothing is frozen yet. */
+	luo_sessions_release_deferred();
+
 	luo_extend_deadline(before);
 	return 0;
 }
@@ -853,9 +856,6 @@ int luo_sessions_freeze(u64 *sessions_pa)
 
 	if (err)
 		return err;
-
-	/* These were closed meanwhile. Nothing is frozen yet. */
-	luo_sessions_release_deferred();
 
 	/* To reclaim memory could wait for a block device that is on a frozen file. */
 	flags = memalloc_noio_save();
