@@ -113,20 +113,37 @@ configure() {
 	done
 }
 
+# wanted_by MAKEFILE OBJECT: the options that decide whether it is built
+wanted_by() {
+	sed -e :a -e '/\\$/N; s/\\\n//; ta' "$1" | awk -v object="$2" '
+		/^if/ { around[++depth] = ($1 == "ifdef") ? $2 : ""; next }
+		/^else/ { around[depth] = ""; next }
+		/^endif/ { depth--; next }
+		{
+			for (i = 2; i <= NF; i++) {
+				sub(/.*\//, "", $i)
+				if ($i != object)
+					continue
+				if (match($1, /\(CONFIG_[A-Z0-9_]*\)/))
+					print substr($1, RSTART + 1, RLENGTH - 2)
+				for (i = 1; i <= depth; i++)
+					print around[i]
+				exit
+			}
+		}'
+}
+
 # The objects of the series so far, but for those that a Makefile leaves out of
 # this configuration.
 objects() {
-	local object makefile option
+	local object option
 
 	there diff --name-only --diff-filter=AM base HEAD -- '*.c' ':!tools' |
 		sed 's/\.c$/.o/' | while read -r object; do
-		makefile=$clone/$(dirname "$object")/Makefile
-		option=$(sed -e :a -e '/\\$/N; s/\\\n//; ta' "$makefile" |
-			sed -n "s/.*-\$(\(CONFIG_[A-Z0-9_]*\)).*[ 	/]${object##*/}\>.*/\1/p" |
-			head -n 1)
-		if [ -z "$option" ] || grep -q "^$option=" "$work/$1/.config"; then
-			echo "$object"
-		fi
+		for option in $(wanted_by "$clone/$(dirname "$object")/Makefile" "${object##*/}"); do
+			grep -q "^$option=" "$work/$1/.config" || continue 2
+		done
+		echo "$object"
 	done
 }
 
