@@ -56,7 +56,7 @@ slow_first = $(filter $(slow),$(1)) $(filter-out $(slow),$(1))
 $(eval $(call add_scenarios,x86_64-debug,kho,$(call slow_first,$(main_kho)),))
 $(eval $(call add_scenarios,x86_64-debug,liveupdate,$(call slow_first,$(main_liveupdate)),programs))
 ifeq ($(TIER),all)
-$(eval $(call add_scenarios,x86_64,kho,$(call slow_first,$(main_kho)),))
+$(eval $(call add_scenarios,x86_64,kho,$(call slow_first,$(filter-out damage_%,$(main_kho))),))
 $(eval $(call add_scenarios,x86_64,liveupdate,$(call slow_first,$(main_liveupdate)),programs))
 $(eval $(call add_scenarios,x86_64-sanitize,kho,$(call slow_first,$(sanitize_kho)),))
 $(eval $(call add_scenarios,x86_64-sanitize,liveupdate,$(call slow_first,$(sanitize_liveupdate)),programs))
@@ -64,14 +64,15 @@ $(eval $(call add_scenarios,x86_64-nodeferred,kho,$(nodeferred_kho),))
 $(eval $(call add_scenarios,x86_64-nodeferred,liveupdate,$(nodeferred_liveupdate),programs))
 endif
 
-# One kind for each list, and one that is no damage. Both sides of KHO's own are
-# tried in user space, in all kinds.
-ifneq ($(TIER),all)
-scenario/x86_64-debug/liveupdate/damage_lists: export KHO_KINDS := \
+# "all" tries all kinds of damage on the kernel with assertions. Elsewhere it is one kind for
+# each list, and one that is no damage. Both sides of KHO's own are tried in user space, in all
+# kinds.
+some_kinds = $(filter-out $(call in_all,scenario/x86_64-debug/%),$(filter %/$(1),$(scenarios)))
+$(call some_kinds,damage_lists): export KHO_KINDS := \
 	none luo-version flbs-count sessions-loop session-twin files-count
-scenario/x86_64-debug/liveupdate/sender_damage: export KHO_KINDS := \
+$(call some_kinds,sender_damage): export KHO_KINDS := \
 	no-end root-past-ram size-too-large table-past-ram cycles-only key-max key-on-leaf
-else
+ifeq ($(TIER),all)
 $(filter %/ioctl_storm,$(scenarios)): export KHO_STORM := 60
 endif
 
