@@ -104,7 +104,7 @@ messages() {
 }
 
 mapfile -t pages < <(new_files | grep '^Documentation/.*\.rst$')
-mapfile -t sources < <(new_files | grep '^\(kernel\|mm\|include\)/.*\.[ch]$')
+mapfile -t sources < <(new_files | grep '^\(arch\|kernel\|mm\|include\)/.*\.[ch]$')
 
 if [ ${#pages[@]} = 0 ] || [ ${#sources[@]} = 0 ]; then
 	die "there is nothing to check"

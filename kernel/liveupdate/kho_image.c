@@ -14,7 +14,7 @@
  * scratch, so kexec_file_load() migrates these pages away, allocates the destination of each
  * segment, and loads the segment there. Migration only succeeds if nobody holds a reference
  * to a page, so from then on the memory belongs to the image alone, and the segment is
- * neither copied nor digested in the blackout. Instead a CRC32C of what was loaded is
+ * neither copied nor digested in the blackout. Instead a checksum of what was loaded is
  * compared at the beginning of the reboot, which fails if they differ. Corruption after that
  * point goes unnoticed.
  *
@@ -45,6 +45,7 @@
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
 #include <linux/page-isolation.h>
+#include <linux/random.h>
 #include <linux/range.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -58,6 +59,9 @@
 
 /* How many destinations are tried in an area. */
 #define MAX_PLACES		5
+
+/* How many destinations are tried at random. */
+#define RANDOM_TRIES		64
 
 #define CHUNK_SIZE		SZ_1M
 
@@ -250,6 +254,61 @@ int kho_image_claim(struct kexec_buf *kbuf, const struct resource *area,
 	return -EADDRNOTAVAIL;
 }
 
+static unsigned long nr_slots(const struct kexec_buf *kbuf, const struct kho_scratch *area,
+			      phys_addr_t *first)
+{
+	phys_addr_t end = area->addr + area->size;
+
+	*first = ALIGN(max_t(phys_addr_t, area->addr, kbuf->buf_min), kbuf->buf_align);
+	if (*first >= end || end - *first < kbuf->memsz)
+		return 0;
+
+	return (end - *first - kbuf->memsz) / kbuf->buf_align + 1;
+}
+
+/**
+ * kho_image_claim_random - allocate a segment at a place that is chosen at random
+ * @kbuf: the segment, which is going to be the next one of its image
+ * @func: looks for room in a resource; returns 1 if it has found some
+ *
+ * Places that cannot be allocated are skipped, which leaves the same probability to all
+ * others.
+ *
+ * Context: as for kho_image_claim()
+ * Return:
+ * * 0 - the place is in @kbuf->mem, and belongs to the image
+ * * %-EADDRNOTAVAIL - no place was found in a number of attempts
+ * * %-EOPNOTSUPP - as for kho_image_claim()
+ */
+int kho_image_claim_random(struct kexec_buf *kbuf, int (*func)(struct resource *, void *))
+{
+	unsigned long total = 0, nr, slot;
+	unsigned int tries, i;
+	phys_addr_t first;
+	int err;
+
+	for (i = 0; i < kho_scratch_cnt; i++)
+		total += nr_slots(kbuf, &kho_scratch[i], &first);
+
+	for (tries = 0; total && tries < RANDOM_TRIES; tries++) {
+		struct resource res;
+
+		slot = get_random_u32_below(total);
+		for (i = 0; i < kho_scratch_cnt; i++, slot -= nr) {
+			nr = nr_slots(kbuf, &kho_scratch[i], &first);
+			if (slot < nr)
+				break;
+		}
+
+		res = DEFINE_RES_MEM(first + slot * kbuf->buf_align, kbuf->memsz);
+		err = kho_image_claim(kbuf, &res, func);
+		if (err != -EADDRNOTAVAIL)
+			return err;
+	}
+
+	return -EADDRNOTAVAIL;
+}
+
 /**
  * kho_image_find_hole - find a place that a segment can be copied to
  * @kbuf: the segment
@@ -277,6 +336,58 @@ bool kho_image_find_hole(struct kexec_buf *kbuf, const struct resource *area,
 	return false;
 }
 
+#ifdef CONFIG_X86_64
+static u64 crc_word(u64 crc, u64 word)
+{
+	asm("crc32q %1, %q0" : "+r" (crc) : "rm" (word));
+	return crc;
+}
+
+/*
+ * Four checksums, each over every fourth word, as the instruction takes three cycles but
+ * need not wait for one that it does not depend on. Then one over these.
+ */
+static u32 checksum_words(u32 crc, const u8 *data, size_t len)
+{
+	u64 lanes[4] = { crc, 1, 2, 3 };
+	const u64 *word = (const u64 *)data;
+	size_t nr;
+
+	for (nr = len / sizeof(*word) / 8; nr; nr--, word += 8) {
+		lanes[0] = crc_word(crc_word(lanes[0], word[0]), word[4]);
+		lanes[1] = crc_word(crc_word(lanes[1], word[1]), word[5]);
+		lanes[2] = crc_word(crc_word(lanes[2], word[2]), word[6]);
+		lanes[3] = crc_word(crc_word(lanes[3], word[3]), word[7]);
+	}
+
+	return crc_word(crc_word(crc_word(lanes[0], lanes[1]), lanes[2]), lanes[3]);
+}
+
+static bool have_checksum_words(void)
+{
+	return boot_cpu_has(X86_FEATURE_XMM4_2);
+}
+#else
+static u32 checksum_words(u32 crc, const u8 *data, size_t len)
+{
+	return crc;
+}
+
+static bool have_checksum_words(void)
+{
+	return false;
+}
+#endif
+
+/* Only this kernel compares it, so it need not be the same elsewhere. */
+static u32 checksum(u32 crc, const u8 *data, size_t len)
+{
+	size_t words = have_checksum_words() ? ALIGN_DOWN(len, 8 * sizeof(u64)) : 0;
+
+	crc = checksum_words(crc, data, words);
+	return __crc32c_le(crc, data + words, len - words);
+}
+
 static u32 segment_crc(const struct kexec_segment *segment)
 {
 	const u8 *data = phys_to_virt(segment->mem);
@@ -285,7 +396,7 @@ static u32 segment_crc(const struct kexec_segment *segment)
 
 	for (; left; left -= size, data += size) {
 		size = min_t(size_t, left, CHUNK_SIZE);
-		crc = __crc32c_le(crc, data, size);
+		crc = checksum(crc, data, size);
 		cond_resched();
 	}
 

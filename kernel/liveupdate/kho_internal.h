@@ -321,6 +321,7 @@ static inline int luo_check_discard(void)
 struct kexec_buf;
 struct kimage;
 struct resource;
+int kho_image_claim_random(struct kexec_buf *kbuf, int (*func)(struct resource *, void *));
 int kho_image_claim(struct kexec_buf *kbuf, const struct resource *area,
 		    int (*func)(struct resource *, void *));
 bool kho_image_find_hole(struct kexec_buf *kbuf, const struct resource *area,

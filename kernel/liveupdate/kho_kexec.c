@@ -127,9 +127,9 @@ int kho_fill_kimage(struct kimage *image)
  * @func: looks for room in a resource; returns 1 when it has found some
  *
  * Areas are tried from the last to the first, which keeps the one below 4 GiB
- * for the next kernel's own use as long as others have room. A place that can be
- * allocated is preferred to one that the segment has to be copied to. Neither has
- * poisoned pages.
+ * for the next kernel's own use as long as others have room. A segment that asks for a
+ * random place is tried at random first. A place that can be allocated is preferred to one
+ * that the segment has to be copied to. Neither has poisoned pages.
  *
  * If there is no room for the segment, and nothing is preserved, the image is loaded without
  * a handover.
@@ -148,6 +148,9 @@ int kho_locate_mem_hole(struct kexec_buf *kbuf,
 
 	if (!image_hands_over(kbuf->image))
 		return 1;
+
+	if (kbuf->kho_random && !kho_image_claim_random(kbuf, func))
+		return 0;
 
 	for (i = kho_scratch_cnt; i--;) {
 		struct resource res = DEFINE_RES_MEM(kho_scratch[i].addr,
