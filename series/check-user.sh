@@ -30,5 +30,6 @@ for cc in $compilers; do
 done
 
 make_tests "$tests" "OUTPUT=$build/user" "TIME=$seconds" fuzz-run
+make_tests "$tests" "OUTPUT=$build/user" "TIME=$((seconds / 2))" vmlinux-run
 
 "$top/series/check-luoctl.sh"
