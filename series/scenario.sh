@@ -38,9 +38,19 @@ if [ -f "$build/cloud/vmlinuz" ] &&
 	(cd "$linux/tools/testing/selftests/$suite/tests" && grep -q 'has_kernel nokho' "${@/%/.sh}"); then
 	options+=(-K "nokho=$build/cloud/vmlinuz")
 fi
+# The kernel under test, packed in other ways.
+for kind in xz zstd lz4 none; do
+	if (cd "$linux/tools/testing/selftests/$suite/tests" &&
+		grep -qE "(for kind in .*|has_kernel )$kind\\>" "${@/%/.sh}") &&
+		{ [ $kind = none ] || command -v $kind > /dev/null; }; then
+		mkdir -p "$out"
+		"$linux/tools/testing/selftests/kho/repack.py" "$(image "$kernel")" $kind "$out/packed-$kind"
+		options+=(-K "$kind=$out/packed-$kind")
+	fi
+done
 
 rc=0
 "$linux/tools/testing/selftests/kho/vmtest.sh" "${options[@]}" "$@" || rc=$?
 # It has a kernel and an initramfs, and there are many.
-rm -f "$out"/bzImage "$out"/initramfs.cpio "$out"/nokho
+rm -f "$out"/bzImage "$out"/initramfs.cpio "$out"/nokho "$out"/packed-* "$out"/{xz,zstd,lz4,none}
 exit $rc

@@ -38,6 +38,8 @@
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 
+#include <asm/sections.h>
+
 #include "../../kexec_internal.h"
 #include "../kho_internal.h"
 
@@ -557,6 +559,8 @@ static int report_show(struct seq_file *m, void *unused)
 	seq_printf(m, "faults_blob %lu\n", nr_faults[SLOT_BLOB]);
 	seq_printf(m, "faults_subtree %lu\n", nr_faults[SLOT_SUBTREE]);
 	seq_printf(m, "faults_errors %lu\n", nr_fault_errors);
+	/* Where KASLR has put this kernel */
+	seq_printf(m, "text %lx\n", (unsigned long)_text);
 	mutex_unlock(&lock);
 
 	return 0;

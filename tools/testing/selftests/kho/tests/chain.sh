@@ -28,7 +28,7 @@ link()
 	stage=$1
 	verify_restored
 	check "the kernel is in scratch" in_scratch "$(kernel_range)"
-	EXTRA="khoplace=$(kernel_range)"
+	EXTRA="khoplace=$(kernel_range) khovirt=$(stress_value text)"
 	check "producer frees" producer free
 	check_eq "nothing is unclaimed in stage $stage" 0 \
 		"$(counter in/unclaimed_pages)"
@@ -68,6 +68,9 @@ stage11()
 	places=$(tr ' ' '\n' < /proc/cmdline | grep '^khoplace=' | sort -u | wc -l)
 	say "note $places different places in 9 kexecs"
 	check "the places differ" [ "$places" -ge 3 ]
+	places=$(tr ' ' '\n' < /proc/cmdline | grep '^khovirt=[0-9a-f]' | sort -u | wc -l)
+	say "note $places different virtual addresses"
+	check "the virtual addresses differ" [ "$places" -ge 3 ]
 
 	total=$(($(meminfo MemTotal) - $(param khototal)))
 	free=$(unused_kib)
