@@ -13,7 +13,8 @@
 # QEMU.
 #
 # This steps from commit to commit in a clone of build/linux, where make compiles
-# what depends on files that differ.
+# what depends on files that differ. With CHECK_RESUME=1 commits are left out that have
+# been built before.
 
 set -eu
 . "$(dirname "$0")/lib.sh"
@@ -169,11 +170,10 @@ build_commit() {
 	# A kernel without KHO does not have the C files that are added.
 	there diff --name-status HEAD^ HEAD | grep -qv '^A.*\.c$' || configs=${configs#off}
 
+	! grep -q Kconfig <<< "$changed" || configured=()
 	for config in $configs; do
-		if [ "$(there rev-parse HEAD^)" = "$(there rev-parse base)" ] ||
-			grep -q Kconfig <<< "$changed"; then
-			configure "$config"
-		fi
+		[ -n "${configured[$config]:-}" ] || configure "$config"
+		configured[$config]=1
 	done
 	build_configs "$configs"
 }
@@ -201,15 +201,36 @@ build_configs() {
 	done
 }
 
+# key COMMIT: identifies all that decides whether it builds
+key() {
+	{
+		there ls-tree "$1" | grep -vE '	(tools|Documentation|MAINTAINERS)$'
+		sha256sum "$top"/series/{bisect,config,lib}.sh "$MAKEFILES"
+		gcc --version
+	} | sha256sum
+}
+
+was_built() {
+	[ "${CHECK_RESUME:-0}" = 1 ] && grep -qxF "$1" "$work/built" 2> /dev/null
+}
+
 # Not in a condition: set -e has to hold.
 build_all() {
-	local commit
+	local commit key
+	local -A configured=()
 	# Below what make says, where it is seen.
 	trap '[ $? = 0 ] || echo "This was $(there log -1 --format="%h (\"%s\")"), configuration $config."' EXIT
 	for commit in $(klinux rev-list --reverse base..composed); do
+		there log -1 --format='commit %h ("%s")' "$commit"
+		key=$(key "$commit")
+		if was_built "$key"; then
+			echo "  unchanged since it was built"
+			configured=()
+			continue
+		fi
 		there checkout -q --force --detach "$commit"
-		there log -1 --format='commit %h ("%s")'
 		build_commit off on debug bare
+		echo "$key" >> "$work/built"
 	done
 }
 

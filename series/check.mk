@@ -9,6 +9,8 @@
 
 s := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
 selftests := $(s)/../tools/testing/selftests
+build := $(s)/../build
+image = $(build)/$(1)/arch/x86/boot/bzImage
 TIER ?= check
 in_all = $(if $(filter all,$(TIER)),$(1))
 in_check = $(if $(filter all,$(TIER)),,$(1))
@@ -46,6 +48,18 @@ define add_scenarios
 scenarios += $(3:%=scenario/$(1)/$(2)/%)
 $(3:%=scenario/$(1)/$(2)/%): $(4) accel | kernel/$(1)
 endef
+
+# "all" leaves out a scenario that has passed with the same inputs, see phase.sh: the files of
+# all scenarios, programs, its own file, and the kernels that it boots.
+guest := $(filter-out %/tests %/bench %/Makefile %.c %.h $(selftests)/kho/config%, \
+	$(wildcard $(selftests)/kho/* $(selftests)/liveupdate/*)) \
+	$(build)/liveupdate $(s)/lib.sh $(s)/scenario.sh
+modules = $(patsubst %,$(build)/x86_64-nodeferred/kernel/liveupdate/tests/%.ko,luo_test luo_flb_test)
+word_of_name = $(word $(1),$(subst /, ,$@))
+inputs = $(guest) $(selftests)/$(call word_of_name,3)/tests/$(@F).sh \
+	$(call image,$(call word_of_name,2)) \
+	$(if $(findstring nodeferred/liveupdate,$@),$(modules)) \
+	$(if $(filter successor_without,$(@F)),$(wildcard $(build)/cloud/vmlinuz))
 
 # First those that take long.
 slow := chain sender_damage luoctl memfd_chain memfd large_late memfd_dense faults memfd_faults efi \
@@ -122,7 +136,7 @@ kernel/x86_64-nodeferred: tree
 		$(s)/kernel.sh x86_64-nodeferred nodeferred systemd
 
 $(scenarios):
-	$(phase) $@ "$(patsubst scenario/%,%,$@)" $(s)/scenario.sh $(subst /, ,$(patsubst scenario/%,%,$@))
+	$(phase) -r "$(inputs)" $@ "$(patsubst scenario/%,%,$@)" $(s)/scenario.sh $(subst /, ,$(patsubst scenario/%,%,$@))
 
 # These say "unchanged" in a tree where they have passed. Nothing waits for them, so they
 # wait for the kernels.
@@ -143,11 +157,15 @@ bisect: kernel/x86_64 accel
 	$(phase) $@ "Building and trying each commit" $(s)/bisect.sh
 
 # Debian's mirror may not have what these take.
+interop_inputs = $(build)/mainline.list $(wildcard $(build)/mainline-*/.kho-version) \
+	$(foreach t,kho/tests/interop liveupdate/tests/interop,$(wildcard $(selftests)/$(t)*)) \
+	$(call image,x86_64-debug) $(wildcard $(call image,mainline-x86_64-*)) $(s)/interop.sh
 interop: mainline kernel/x86_64-debug programs accel
-	+@KHO_KERNEL=x86_64-debug $(s)/phase.sh -s $@ "Handing over to mainline and back" $(s)/interop.sh $(call in_all,--all)
+	+@KHO_KERNEL=x86_64-debug $(s)/phase.sh -s -r "$(guest) $(interop_inputs)" $@ "Handing over to mainline and back" $(s)/interop.sh $(call in_all,--all)
 systemd: kernel/x86_64-nodeferred programs accel
 	$(phase) -s $@ "systemd keeps a memfd over its kexec" $(s)/systemd.sh
 soak: kernel/x86_64 programs accel
-	$(phase) $@ "50 handovers in a row" env N=50 $(s)/soak.sh
+	$(phase) -r "$(guest) $(selftests)/liveupdate/tests/soak.sh $(call image,x86_64) $(s)/soak.sh" \
+		$@ "50 handovers in a row" env N=50 $(s)/soak.sh
 
 .PHONY: all list $(phases)

@@ -1,20 +1,26 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# check.sh [--all]
+# check.sh [--all [--fresh]]
 #
 # Run the tests, or all there are: the phases in check.mk, as many at a time as there are
 # CPUs. Prints one line for each phase when it ends, which of them take longest, and in
 # the last line how many tests have passed.
+#
+# All of them take hours, so --all goes on where it was interrupted or has failed: a phase
+# that has passed with the same inputs counts as passed. With --fresh each is run.
 
 set -eu
 . "$(dirname "$0")/lib.sh"
 
-tier=check
-case ${1:-} in
+# A phase may be left out in a tree where everything was built before, and one that takes
+# long only with --all: see phase.sh.
+tier=check CHECK_WARM=1 CHECK_RESUME=0
+case $* in
 '') ;;
---all) tier=all ;;
-*) die "usage: check.sh [--all]" ;;
+--all) tier=all CHECK_RESUME=1 ;;
+'--all --fresh') tier=all CHECK_WARM=0 ;;
+*) die "usage: check.sh [--all [--fresh]]" ;;
 esac
 
 results=$build/check
@@ -25,12 +31,12 @@ export TIER=$tier
 
 # Minutes that this may take on two CPUs without KVM.
 budget=30 state="from nothing"
-# A phase may be left out in a tree where everything was built before.
-CHECK_WARM=1
-[ -f "$(image x86_64-debug)" ] || CHECK_WARM=
-[ -z "$CHECK_WARM" ] || budget=12 state="in a tree that was built"
-[ $tier = check ] || CHECK_WARM=
-export CHECK_WARM
+if [ -f "$(image x86_64-debug)" ]; then
+	budget=12 state="in a tree that was built"
+else
+	CHECK_WARM=0
+fi
+export CHECK_WARM CHECK_RESUME
 
 mapfile -t phases < <(make -s -f "$graph" list)
 [ ${#phases[@]} -gt 10 ] || die "series/check.mk has no phases"
@@ -103,6 +109,8 @@ all_results | grep -vE '^(tree|mainline|cloud|programs|accel|kernel/)' | sort -k
 
 echo
 printf 'It took %d min %02d s %s.\n' $((elapsed / 60)) $((elapsed % 60)) "$state"
+unchanged=$(all_results | grep -c ', unchanged$') || true
+[ "$unchanged" = 0 ] || echo "$unchanged phases were left out: unchanged since they passed."
 [ $tier = all ] || [ $elapsed -le $((budget * 60)) ] ||
 	echo "That is more than the $budget minutes that it may take on two CPUs without KVM."
 echo "$passed passed, $failed failed, $skipped skipped"

@@ -13,8 +13,9 @@ export CCACHE_DEPEND=1
 # Nor does it matter where build/ is: an object in build/lint or in the clone of bisect.sh is
 # the one in build/x86_64 when source and options are the same.
 export CCACHE_BASEDIR=$build CCACHE_NOHASHDIR=1
-# Names of the machine and the user, and the date, would defeat ccache.
-export KBUILD_BUILD_USER=kho KBUILD_BUILD_HOST=lts
+# Names of the machine and the user, and the date, would defeat ccache. With the number of
+# the build no kernel would be the same again when an edit was taken back.
+export KBUILD_BUILD_USER=kho KBUILD_BUILD_HOST=lts KBUILD_BUILD_VERSION=1
 export KBUILD_BUILD_TIMESTAMP="Sun Nov 17 22:15:08 UTC 2024"
 
 cc=gcc
