@@ -2,6 +2,9 @@
 #
 # What the scripts in this directory share. Sourced, with set -eu in force.
 
+# The order of patches/*.patch does not depend on whose shell this is, nor do messages.
+export LC_ALL=C.UTF-8
+
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=$top/build
 linux=$build/linux

@@ -47,8 +47,8 @@ passed=0 failed=0 skipped=0 unchanged=''
 inputs() {
 	if [ -n "$files" ]; then
 		# shellcheck disable=SC2086 # without blanks
-		find $files -type f -exec sha256sum {} + | LC_ALL=C sort
-		env | grep ^KHO_ | LC_ALL=C sort
+		find $files -type f -exec sha256sum {} + | sort
+		env | grep ^KHO_ | sort
 		packages qemu-system-x86 seabios ovmf busybox-static e2fsprogs kexec-tools python3
 	else
 		klinux rev-parse composed
