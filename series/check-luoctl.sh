@@ -205,6 +205,10 @@ completes() {
 				return
 			}
 			[ "$1" = list ] || { "'"$luoctl"'" "$@"; return; }
+			[ "$2" != --kept ] || {
+				printf "%s\n" "vm: ram, user 0, 4 GiB" "web: x, user 7, 1 KiB, missing"
+				return
+			}
 			printf "%s\n" "outgoing: session next: 1 file, 5 bytes" \
 				"  token 1: memfd-v2, 5 bytes" \
 				"incoming: session two words: 2 files, 1 KiB, 0 retrieved, unclaimed" \
@@ -241,8 +245,35 @@ completion() {
 	completes "luoctl unclaimed --discard g" gone
 	completes "luoctl unclaimed --discard gone " ""
 	completes "luoctl unclaimed " ""
+	completes "luoctl list --kept " "vm web"
+	completes "luoctl drop --kept w" web
+	completes "luoctl drop --kept vm r" ram
+	completes "luoctl run v" vm
+	completes "luoctl run --memfd a=4K " "vm web"
+	completes "luoctl run vm -- " "-o default"
+	completes "luoctl run vm --memfd " ""
+	completes "luoctl put " "vm web"
 	completes "luoctl save " ""
 	completes "luoctl save a " "-o default"
+}
+
+# What the keeper is has no file of a file system but itself, and its unit says where it is.
+static_luoctl() {
+	local static=$prefix/libexec/kho-luoctl-static
+	! readelf -l "$root$static" | grep INTERP || echo "it needs an interpreter"
+	"$root$static" --version > /dev/null || echo "it does not run"
+	grep -qx "ExecStart=@$static @luoctl keeper" \
+		"$root$prefix/lib/systemd/system/luo-keeper.service" || echo "the unit runs another one"
+	! grep -r '@[a-z]*dir@' "$root$prefix/lib/systemd" || echo "units name no directories"
+	strings "$luoctl" | grep -qx "$static" || echo "luoctl looks for it elsewhere"
+}
+
+# A minute, most of which it waits. Its lines say what it does.
+keeper() {
+	make -s -C "$tool" "OUTPUT=$out/build" "CFLAGS=-O2 -Werror" check > "$out/keeper" 2>&1 ||
+		echo "it ends with an error"
+	grep -v '^ok \|^# ' "$out/keeper"
+	[ "$(grep -c '^ok ' "$out/keeper")" -gt 150 ] || echo "it tries next to nothing"
 }
 
 # Installed twice, so that what is there already is no problem.
@@ -263,6 +294,8 @@ check "the library exports what the header declares" < <(symbols 2>&1)
 check "the pages have no errors, and miss no function" < <(pages 2>&1)
 check "the page of luoctl misses no command" < <(described 2>&1)
 check "bash completes commands, options and sessions" < <(completion 2>&1)
+check "luoctl without libraries is where its unit looks" < <(static_luoctl 2>&1)
+check "the keeper loses nothing" < <(keeper)
 check "progress is shown when something takes long" < <(shows_progress 2>&1)
 check "all has the same version" < <(version 2>&1)
 check "errors are JSON, too" < <(json 2>&1)

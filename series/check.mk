@@ -24,7 +24,7 @@ tests_of = $(sort $(patsubst $(selftests)/$(1)/tests/%.sh,%,$(wildcard $(selftes
 
 # With mainline or a kernel of their own, such as one that has hwpoison; see below.
 elsewhere_kho := faults interop% poison
-elsewhere_liveupdate := memfd_faults interop% module systemd soak
+elsewhere_liveupdate := memfd_faults interop% module keeper systemd soak
 
 # Those of "damage" are one for each group of damage_*, which "all" tries in all kinds.
 # limits_* are more sizes of RAM.
@@ -37,10 +37,10 @@ main_liveupdate := $(filter-out $(elsewhere_liveupdate),$(call tests_of,liveupda
 # kinds of damage meet sanitizers in user space.
 sanitize_kho := $(filter-out interop% large_late four_cpus efi fragmentation reserve_mem_large \
 	scratch_high scratch_pieces limits% damage_%,$(call tests_of,kho))
-sanitize_liveupdate := $(filter-out interop% module systemd soak,$(call tests_of,liveupdate))
+sanitize_liveupdate := $(filter-out interop% module keeper systemd soak,$(call tests_of,liveupdate))
 
 nodeferred_kho := handover early numa numa_memoryless reserve_mem_large storm overlap
-nodeferred_liveupdate := module ioctls
+nodeferred_liveupdate := module keeper ioctls
 
 scenarios :=
 # scenarios KERNEL,SUITE,TESTS,WHAT THEY NEED BESIDE THE KERNEL

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "luoctl.h"
+#include "keeper.h"
 
 static _Noreturn void fail_in_use(const char *name)
 {
@@ -40,12 +40,31 @@ static void drop(const char *name)
 
 static int cmd_drop(int argc, char **argv)
 {
+	static const struct option options[] = {
+		{ "kept", no_argument, NULL, 'k' },
+		{ "uid", required_argument, NULL, 'u' },
+		{}
+	};
+	bool kept = false, other = false;
+	uid_t uid = getuid();
 	const char *name;
+	int option;
 
-	only_arguments(argc, argv, 1, 1);
+	while ((option = next_option(argc, argv, options)) != -1) {
+		if (option == 'k')
+			kept = true;
+		else if (parse_uid(optarg, &uid))
+			other = true;
+		else
+			fail_usage();
+	}
+	if (optind == argc || (!kept && (other || optind + 1 < argc)))
+		fail_usage();
 	name = argv[optind];
 	if (!*name)
 		fail_usage();
+	if (kept)
+		return drop_kept(uid, name, argv + optind + 1);
 
 	drop(name);
 	if (json) {
@@ -62,10 +81,14 @@ static int cmd_drop(int argc, char **argv)
 
 const struct verb drop_verb = {
 	.name = "drop",
-	.usage = "NAME",
+	.usage = "(NAME | --kept [--uid UID] NAME [FD]...)",
 	.help =
 	"Give up a session that the previous kernel has handed over: its files are gone.\n"
-	"A session that a process has open is not given up.\n",
+	"A session that a process has open is not given up.\n"
+	"\n"
+	"  --kept                      give up what the keeper keeps as NAME, all of it or the\n"
+	"                              files that are called FD\n"
+	"  --uid UID                   files of another user, for root\n",
 	.run = cmd_drop,
 };
 

@@ -241,12 +241,23 @@ static bool has(const struct side *side, const char *name)
 
 static int cmd_list(int argc, char **argv)
 {
+	static const struct option options[] = {
+		{ "kept", no_argument, NULL, 'k' },
+		{}
+	};
 	struct side sides[2];
+	bool kept = false;
 	const char *name;
 	int i;
 
-	only_arguments(argc, argv, 0, 1);
+	while (next_option(argc, argv, options) != -1)
+		kept = true;
+	if (argc - optind > 1)
+		fail_usage();
 	name = argv[optind];
+	if (kept)
+		return list_kept(name);
+
 	need_live_update();
 	for (i = 0; i < 2; i++) {
 		read_side(&sides[i], i);
@@ -275,9 +286,11 @@ static int cmd_list(int argc, char **argv)
 
 const struct verb list_verb = {
 	.name = "list",
-	.usage = "[NAME]",
+	.usage = "[--kept] [NAME]",
 	.help =
 	"List the sessions, or those called NAME, and their files: token, kind, size, and\n"
-	"if the previous kernel has handed them over, whether they were retrieved.\n",
+	"if the previous kernel has handed them over, whether they were retrieved.\n"
+	"\n"
+	"  --kept                      list the files that the keeper keeps instead\n",
 	.run = cmd_list,
 };

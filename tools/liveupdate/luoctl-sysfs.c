@@ -193,7 +193,7 @@ static bool has_busy(const struct session_list *list)
 	return false;
 }
 
-static void forget_sessions(struct session_list *list)
+void forget_sessions(struct session_list *list)
 {
 	size_t i;
 

@@ -18,7 +18,7 @@ bool json;
 
 static const struct verb * const verbs[] = {
 	&status_verb, &list_verb, &check_verb, &map_verb, &save_verb, &restore_verb,
-	&drop_verb, &unclaimed_verb, &kexec_verb,
+	&drop_verb, &unclaimed_verb, &kexec_verb, &keeper_verb, &run_verb, &put_verb,
 };
 
 #define NR_VERBS	(sizeof(verbs) / sizeof(*verbs))

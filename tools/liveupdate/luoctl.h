@@ -39,7 +39,7 @@ struct verb {
 };
 
 extern const struct verb status_verb, list_verb, check_verb, map_verb, save_verb,
-	restore_verb, drop_verb, unclaimed_verb, kexec_verb;
+	restore_verb, drop_verb, unclaimed_verb, kexec_verb, keeper_verb, run_verb, put_verb;
 
 /* luoctl.c */
 
@@ -116,7 +116,10 @@ void progress_end(void);
 /* luoctl-sysfs.c */
 
 #define KHO_DIR	"/sys/kernel/kho/"
+/* Tests have another one. */
+#ifndef LUO_DIR
 #define LUO_DIR	"/sys/kernel/liveupdate/"
+#endif
 
 /* Read a number from sysfs. Returns -1 if the file is not there. */
 long long sysfs_number(const char *path);
@@ -157,6 +160,9 @@ struct session_list {
  */
 bool read_sessions(bool incoming, struct session_list *list);
 
+/* Free the list. */
+void forget_sessions(struct session_list *list);
+
 /* Add sizes. A sum that is too large for JSON and strtoll() becomes LLONG_MAX. */
 unsigned long long add_bytes(unsigned long long a, unsigned long long b);
 
@@ -181,6 +187,14 @@ void check_unfinished(void);
 
 /* Give all of those up, or exit. */
 void discard_sessions(void);
+
+/* luoctl-kept.c */
+
+/* List what the keeper keeps, or what is called @name. Returns an exit status. */
+int list_kept(const char *name);
+
+/* Give up files of @name, all if there are no names in @fds. Returns an exit status. */
+int drop_kept(uid_t uid, const char *name, char **fds);
 
 /* luoctl-status.c */
 void print_status(void);

@@ -18,6 +18,18 @@ _luoctl_regions()
 	"$1" unclaimed 2> /dev/null | sed -n "s/^  reserve_mem \(.*\): [0-9].*/\1/p" | grep -v "\\\\"
 }
 
+# _luoctl_kept COMMAND: names of what the keeper keeps
+_luoctl_kept()
+{
+	"$1" list --kept 2> /dev/null | sed 's/: .*//' | sort -u
+}
+
+# _luoctl_kept_fds COMMAND NAME: what its files are called
+_luoctl_kept_fds()
+{
+	"$1" list --kept "$2" 2> /dev/null | sed -n 's/^[^:]*: \([^,]*\), .*/\1/p' | sort -u
+}
+
 # _luoctl_words CURRENT: those lines of standard input that begin with it
 _luoctl_words()
 {
@@ -30,18 +42,26 @@ _luoctl_words()
 _luoctl()
 {
 	local command=$1 current=$2 previous=$3
-	local verb="" nr=0 i
+	local verb="" first="" nr=0 i
 
 	COMPREPLY=()
 	# The verb, and how many arguments follow it, without those of options.
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		--initrd | --command-line) ((i++)) ;;
+		--initrd | --command-line | --memfd | --uid | --limit) ((i++)) ;;
+		--)
+			# A command follows, with its own arguments.
+			[ "$verb" != run ] || {
+				compopt -o default
+				return
+			}
+			;;
 		-*) ;;
 		*)
 			if [ -z "$verb" ]; then
 				verb=${COMP_WORDS[i]}
 			else
+				first=${first:-${COMP_WORDS[i]}}
 				((nr++))
 			fi
 			;;
@@ -50,7 +70,7 @@ _luoctl()
 
 	case $previous in
 	--initrd) compopt -o default; return ;;
-	--command-line) return ;;
+	--command-line | --memfd | --uid | --limit) return ;;
 	esac
 
 	if [[ $current == -* ]]; then
@@ -64,7 +84,12 @@ _luoctl()
 		return
 	fi
 
+	case " ${COMP_WORDS[*]:0:COMP_CWORD} " in
+	*" --kept "*) nr=kept$((nr ? 1 : 0)) ;;
+	esac
 	case $verb:$nr in
+	run:0 | put:0 | list:kept0 | drop:kept0) _luoctl_words "$current" < <(_luoctl_kept "$command") ;;
+	drop:kept1) _luoctl_words "$current" < <(_luoctl_kept_fds "$command" "$first") ;;
 	:0) _luoctl_words "$current" < <("$command" --help 2> /dev/null |
 		sed -n 's/^  luoctl \([a-z]*\)\( .*\)\{0,1\}$/\1/p') ;;
 	list:0) _luoctl_words "$current" < <(_luoctl_sessions "$command" '[a-z]*' | sort -u) ;;

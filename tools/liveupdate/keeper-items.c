@@ -1,0 +1,519 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The files that the keeper keeps, each in a session for the next kernel, and how they
+ * come from the session of the previous one.
+ *
+ * A session has the file with token FILE_TOKEN, and an empty memfd with GUARD_TOKEN that is
+ * never retrieved: the kernel takes a session for finished if all of its files were
+ * retrieved and it is closed, and a keeper that dies between retrieving the file and putting
+ * it into a new session would lose it. With the guard it can be retrieved again.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "keeper.h"
+
+#define FILE_TOKEN	1
+#define GUARD_TOKEN	2
+
+/* Another program should not have the device open for longer. */
+#define OPEN_TRIES	20
+#define OPEN_PAUSE_US	50000
+
+struct item **items;
+unsigned int nr_items;
+
+/* All sessions of the previous kernel that are the keeper's have an item. */
+static bool is_list_complete;
+
+/* Split UID/NAME/FD. False if it is something else. */
+static bool parse_key(const char *key, uid_t *uid, char buffer[KEY_SIZE], const char **name,
+		      const char **fdname)
+{
+	char *first, *second;
+
+	if (strlen(key) >= KEY_SIZE)
+		return false;
+
+	memcpy(buffer, key, strlen(key) + 1);
+	first = strchr(buffer, '/');
+	second = first ? strchr(first + 1, '/') : NULL;
+	if (!second)
+		return false;
+
+	*first = '\0';
+	*second = '\0';
+	*name = first + 1;
+	*fdname = second + 1;
+	return parse_uid(buffer, uid) && is_valid_name(*name) && is_valid_name(*fdname);
+}
+
+static struct item *find_key(const char *key)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr_items; i++) {
+		if (!strcmp(items[i]->key, key))
+			return items[i];
+	}
+
+	return NULL;
+}
+
+/* Find the item or add it. NULL if @key is no key, or there is no memory. */
+static struct item *get_item(const char *key)
+{
+	struct item *item = find_key(key);
+	struct item **grown;
+
+	if (item)
+		return item;
+
+	item = calloc(1, sizeof(*item));
+	grown = item ? reallocarray(items, nr_items + 1, sizeof(*items)) : NULL;
+	if (grown)
+		items = grown;
+	if (!grown || !parse_key(key, &item->uid, item->buffer, &item->name, &item->fdname)) {
+		free(item);
+		return NULL;
+	}
+
+	memcpy(item->key, key, strlen(key) + 1);
+	item->fd = -1;
+	item->session = -1;
+	items[nr_items++] = item;
+	return item;
+}
+
+static void remove_item(struct item *item)
+{
+	unsigned int i;
+
+	for (i = 0; items[i] != item; i++)
+		;
+	/* Those of a NAME stay in order. */
+	memmove(&items[i], &items[i + 1], (--nr_items - i) * sizeof(*items));
+	free(item);
+}
+
+struct item *next_item(uid_t uid, const char *name, unsigned int *at)
+{
+	struct item *item;
+
+	while (*at < nr_items) {
+		item = items[(*at)++];
+		if (item->uid == uid && !strcmp(item->name, name))
+			return item;
+	}
+
+	return NULL;
+}
+
+struct item *find_item(uid_t uid, const char *name, const char *fdname)
+{
+	unsigned int at = 0;
+	struct item *item;
+
+	while ((item = next_item(uid, name, &at))) {
+		if (!strcmp(item->fdname, fdname))
+			return item;
+	}
+
+	return NULL;
+}
+
+unsigned int count_items(uid_t uid)
+{
+	unsigned int i, nr = 0;
+
+	for (i = 0; i < nr_items; i++)
+		nr += items[i]->uid == uid;
+
+	return nr;
+}
+
+static void *close_thread(void *data)
+{
+	close((int)(intptr_t)data);
+	return NULL;
+}
+
+void close_foreign(int fd)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	int err;
+
+	/* Nothing can make this wait. */
+	if (fcntl(fd, F_GET_SEALS) >= 0) {
+		close(fd);
+		return;
+	}
+
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attr, 1 << 16);
+	err = pthread_create(&thread, &attr, close_thread, (void *)(intptr_t)fd);
+	pthread_attr_destroy(&attr);
+	/* Rather one that stays open. */
+	if (err)
+		keeper_log(LOG_WARNING, "a file of a client stays open: %s", strerror(err));
+}
+
+static int open_device(void)
+{
+	unsigned int tries;
+	int device = luo_open();
+
+	for (tries = 0; device == -EBUSY && tries < OPEN_TRIES; tries++) {
+		usleep(OPEN_PAUSE_US);
+		device = luo_open();
+	}
+
+	return device;
+}
+
+static void session_name_of(const struct item *item, char name[LUO_NAME_SIZE])
+{
+	snprintf(name, LUO_NAME_SIZE, SESSION_PREFIX "%s", item->key);
+}
+
+/* Make a session for the next kernel with this file. Returns it, or -errno. */
+static int preserve(int device, const struct item *item, int fd)
+{
+	char name[LUO_NAME_SIZE];
+	int session, guard, err;
+
+	session_name_of(item, name);
+	session = luo_session_create(device, name);
+	if (session < 0)
+		return session;
+
+	guard = memfd_create("luo-keeper-guard", MFD_CLOEXEC);
+	err = guard < 0 ? -errno : luo_session_preserve_fd(session, guard, GUARD_TOKEN);
+	if (!err)
+		err = luo_session_preserve_fd(session, fd, FILE_TOKEN);
+	if (guard >= 0)
+		close(guard);
+	if (err) {
+		close(session);
+		return err;
+	}
+
+	return session;
+}
+
+static void store(const struct item *item)
+{
+	const int fds[] = { item->fd, item->session };
+
+	store_fds(item->key, fds, 2);
+}
+
+static bool is_same_file(int a, int b)
+{
+	struct stat st_a, st_b;
+
+	return !fstat(a, &st_a) && !fstat(b, &st_b) && st_a.st_dev == st_b.st_dev &&
+	       st_a.st_ino == st_b.st_ino;
+}
+
+/* Note why an item is incomplete. It is tried again and again: say it once. */
+static void set_error(struct item *item, int err, const char *what)
+{
+	if (item->err != err)
+		keeper_log(LOG_ERR, "%s: %s: %s", item->key, what, strerror(-err));
+	item->err = err;
+}
+
+/* Take the file of @item out of the session @from of the previous kernel. */
+static int take_file(int device, struct item *item, int from)
+{
+	int fd = luo_session_retrieve_fd(from, FILE_TOKEN), session;
+
+	if (fd < 0) {
+		set_error(item, fd, "the file cannot be retrieved");
+		return fd;
+	}
+
+	/* A keeper before this one has died between this and finishing the old session. */
+	if (item->fd >= 0) {
+		bool same = is_same_file(fd, item->fd);
+
+		close(fd);
+		if (same)
+			return 0;
+		set_error(item, -EEXIST,
+			  "the previous kernel has left another file with the name of one that is kept");
+		return -EEXIST;
+	}
+
+	session = preserve(device, item, fd);
+	if (session < 0) {
+		close(fd);
+		set_error(item, session, "the file cannot be kept for the next kernel");
+		return session;
+	}
+
+	/* To the kernel all that comes from another one is root's. */
+	if (fchown(fd, item->uid, -1))
+		keeper_log(LOG_WARNING, "%s: owner: %s", item->key, strerror(errno));
+	item->fd = fd;
+	item->session = session;
+	store(item);
+	return 0;
+}
+
+static void take_over_item(int device, struct item *item)
+{
+	char name[LUO_NAME_SIZE];
+	int from, err;
+
+	session_name_of(item, name);
+	from = luo_session_retrieve(device, name);
+	if (from == -ENOENT) {
+		/* luoctl drop has given it up, or so has a keeper that has died then. */
+		item->unfinished = false;
+		item->err = 0;
+		return;
+	}
+	if (from < 0) {
+		set_error(item, from, "the session of the previous kernel cannot be retrieved");
+		return;
+	}
+
+	err = take_file(device, item, from);
+	if (!err) {
+		err = luo_session_finish(from);
+		if (err) {
+			set_error(item, err,
+				  "the session of the previous kernel cannot be finished");
+		} else {
+			item->unfinished = false;
+			item->err = 0;
+			keeper_log(LOG_INFO, "%s: taken over from the previous kernel", item->key);
+		}
+	}
+	close(from);
+}
+
+static void protect(int device, struct item *item)
+{
+	int session = preserve(device, item, item->fd);
+
+	if (session < 0) {
+		set_error(item, session, "the file cannot be kept for the next kernel");
+		return;
+	}
+
+	item->session = session;
+	item->err = 0;
+	store(item);
+}
+
+/* Whether there is something to do before a kexec loses nothing of @item. */
+static bool is_incomplete(const struct item *item)
+{
+	return item->unfinished || (item->fd >= 0 && item->session < 0);
+}
+
+/* Add an item for each session that the previous kernel has left. */
+static bool list_incoming(void)
+{
+	struct session_list list;
+	struct item *item;
+	bool ok = true;
+	size_t i;
+
+	if (!read_sessions(true, &list)) {
+		keeper_log(LOG_ERR, "what the previous kernel has left is not known: %s: %s",
+			   LUO_DIR "incoming/sessions", strerror(errno));
+		/* Not all kernels have this file, and those never will. */
+		return errno == ENOENT;
+	}
+
+	/* Those that the kernel could not read yet are not in the list. */
+	if (sysfs_number(LUO_DIR "incoming/nr_sessions") > (long long)list.nr) {
+		keeper_log(LOG_ERR, "the kernel has not read all sessions yet");
+		ok = false;
+	}
+
+	for (i = 0; i < list.nr; i++) {
+		const char *name = list.sessions[i].name;
+
+		if (strncmp(name, SESSION_PREFIX, strlen(SESSION_PREFIX)))
+			continue;
+		if (!strcmp(list.sessions[i].state, "damaged")) {
+			keeper_log(LOG_ERR, "session %s of the previous kernel is damaged", name);
+			continue;
+		}
+
+		item = get_item(name + strlen(SESSION_PREFIX));
+		if (item)
+			item->unfinished = true;
+		else
+			keeper_log(LOG_WARNING,
+				   "session %s of the previous kernel is not one of a keeper: left alone",
+				   name);
+	}
+	forget_sessions(&list);
+	return ok;
+}
+
+bool is_list_known(void)
+{
+	return is_list_complete;
+}
+
+bool is_take_over_left(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr_items; i++) {
+		if (is_incomplete(items[i]))
+			return true;
+	}
+
+	return !is_list_complete;
+}
+
+void take_over(void)
+{
+	unsigned int i;
+	int device;
+
+	if (!is_list_complete)
+		is_list_complete = list_incoming();
+	if (!is_take_over_left())
+		return;
+
+	device = open_device();
+	if (device < 0) {
+		for (i = 0; i < nr_items; i++) {
+			if (is_incomplete(items[i]))
+				set_error(items[i], device, LUO_DEVICE);
+		}
+		return;
+	}
+
+	/* In the order in which they were put: the next kernel lists them in that of now. */
+	for (i = 0; i < nr_items;) {
+		struct item *item = items[i];
+
+		if (item->fd >= 0 && item->session < 0)
+			protect(device, item);
+		if (item->unfinished && (item->fd < 0 || item->session >= 0))
+			take_over_item(device, item);
+		if (item->fd < 0 && item->session < 0 && !item->unfinished) {
+			keeper_log(LOG_WARNING, "%s: was given up", item->key);
+			remove_item(item);
+		} else {
+			i++;
+		}
+	}
+	close(device);
+}
+
+void add_kept_fd(int fd, const char *key)
+{
+	struct item *item = get_item(key);
+
+	if (!item) {
+		keeper_log(LOG_WARNING, "a file is called %s, as none of a keeper is: closed", key);
+		close_foreign(fd);
+		return;
+	}
+	if (item->fd >= 0) {
+		/* The service manager and another keeper may both have it. */
+		if (!is_same_file(fd, item->fd))
+			keeper_log(LOG_ERR, "%s: there is a second file with this name: closed",
+				   key);
+		close_foreign(fd);
+		return;
+	}
+
+	item->fd = fd;
+}
+
+void add_kept_session(int session)
+{
+	char name[LUO_NAME_SIZE];
+	struct item *item = NULL;
+
+	if (!luo_session_name(session, name) &&
+	    !strncmp(name, SESSION_PREFIX, strlen(SESSION_PREFIX)))
+		item = get_item(name + strlen(SESSION_PREFIX));
+	if (!item || item->session >= 0) {
+		close(session);
+		return;
+	}
+
+	item->session = session;
+}
+
+void settle_kept(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr_items; i++) {
+		if (items[i]->fd >= 0 && items[i]->session >= 0)
+			store(items[i]);
+		else if (items[i]->fd < 0)
+			/* The next kernel will have it. */
+			set_error(items[i], -EBADF, "there is a session, but not its file");
+	}
+}
+
+int put_item(uid_t uid, const char *name, const char *fdname, int fd)
+{
+	char key[LUO_NAME_SIZE];
+	struct item *item;
+	int device, session;
+
+	if (!is_valid_name(name) || !is_valid_name(fdname))
+		return -EINVAL;
+	if (snprintf(key, KEY_SIZE, "%u/%s/%s", uid, name, fdname) >= (int)KEY_SIZE)
+		return -ENAMETOOLONG;
+	if (find_key(key))
+		return -EEXIST;
+
+	device = open_device();
+	if (device < 0)
+		return device;
+
+	item = get_item(key);
+	if (!item) {
+		close(device);
+		return -ENOMEM;
+	}
+
+	session = preserve(device, item, fd);
+	close(device);
+	if (session < 0) {
+		remove_item(item);
+		return session;
+	}
+
+	item->fd = fd;
+	item->session = session;
+	store(item);
+	return 0;
+}
+
+void drop_item(struct item *item)
+{
+	unstore_fds(item->key);
+	if (item->session >= 0)
+		close(item->session);
+	if (item->fd >= 0)
+		close_foreign(item->fd);
+	remove_item(item);
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Definitions shared by the keeper and its clients.
+ *
+ * The keeper has one session for each file that it keeps. The name of the session says
+ * what the file is, so that it is all that has to survive a kexec:
+ *
+ *	keeper/UID/NAME/FD
+ *
+ * UID owns the file, NAME is a set of files that belong together, and FD tells them apart.
+ *
+ * Clients use a SOCK_SEQPACKET socket. A request is one packet of strings, each with a NUL
+ * at its end: KEEPER_PROTOCOL, a verb, and its arguments. So is the reply: an errno in
+ * decimal, 0 for success. If there is an error, a text follows. Files are passed as
+ * SCM_RIGHTS, in the order of their names.
+ *
+ *	claim UID NAME		make NAME this connection's until it is closed
+ *				reply: the names of its files, which may be none; the files
+ *	get UID NAME		the same without a claim, and there must be files
+ *	put UID NAME FD...	keep the files that come with the packet, all or none
+ *	drop UID NAME [FD]...	give files up, or all of NAME
+ *	list			reply: a memfd with a line for each file,
+ *				"UID NAME FD SIZE STATE ERRNO"
+ *	replace			pass everything on to a new keeper, and exit
+ *
+ * UID is that of the client, unless it is root.
+ */
+#ifndef KEEPER_H
+#define KEEPER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "luoctl.h"
+
+#define KEEPER_PROTOCOL		"luo-keeper 1"
+#define KEEPER_DIR		"/run/luo-keeper"
+#define KEEPER_SOCKET		KEEPER_DIR "/socket"
+
+/* Names the socket instead of KEEPER_SOCKET. */
+#define KEEPER_ENV		"LUO_KEEPER"
+
+#define SESSION_PREFIX		"keeper/"
+
+/* Files of one NAME, and so files in a packet. The kernel allows 253. */
+#define MAX_FDS			64
+
+/* Name of a session without its prefix: UID/NAME/FD. */
+#define KEY_SIZE		(LUO_NAME_SIZE - sizeof(SESSION_PREFIX) + 1)
+
+/* keeper-message.c */
+
+struct message {
+	char data[8192];
+	size_t len;
+	size_t at;		/* of the next string to read */
+	int fds[MAX_FDS];
+	unsigned int nr_fds;
+	bool overflow;		/* a string or a file did not fit */
+};
+
+void message_begin(struct message *msg);
+void message_add(struct message *msg, const char *string);
+void message_add_number(struct message *msg, long long number);
+void message_add_fd(struct message *msg, int fd);
+
+/* The next string, or NULL. */
+const char *message_next(struct message *msg);
+
+/* Returns 0 or -errno. The files are still open. */
+int message_send(int sock, const struct message *msg, int flags);
+
+/*
+ * Returns 0 or -errno; -EPIPE at the end of the connection, and then there are no files.
+ * After -EBADMSG, which is for a packet that is no message, there may be some.
+ */
+int message_receive(int sock, struct message *msg, int flags);
+
+/* Whether @name can be NAME or FD. */
+bool is_valid_name(const char *name);
+
+/* Whether @text is a UID, and which. */
+bool parse_uid(const char *text, uid_t *uid);
+
+/* Path of the socket. */
+const char *keeper_socket(void);
+
+/* Returns a socket that is connected to it, or -errno. */
+int keeper_connect(const char *path);
+
+/* keeper-client.c */
+
+/* A set of files that the keeper has handed out. */
+struct kept {
+	char *names[MAX_FDS];
+	int fds[MAX_FDS];
+	unsigned int nr;
+};
+
+/* Connect to the keeper, or exit. */
+int need_keeper(void);
+
+/*
+ * Send a request and wait for the reply. Returns 0 or -errno; the text of the error is
+ * in @text then, which may be NULL.
+ */
+int keeper_call(int keeper, struct message *msg, char **text);
+
+/* A request with KEEPER_PROTOCOL, the verb, UID and NAME. */
+void keeper_request(struct message *msg, const char *verb, uid_t uid, const char *name);
+
+/* Read the names and files of a reply to claim or get. */
+void keeper_take_files(struct message *msg, struct kept *kept);
+
+/* The file that is called so. Returns -1 if there is none. */
+int kept_fd(const struct kept *kept, const char *name);
+
+/* The arguments of a --memfd option, FD=SIZE[,huge=SIZE]. */
+struct memory {
+	char *name;
+	unsigned long long size;
+	unsigned long long huge;	/* 0: pages of any size */
+};
+
+/* Returns false if it is malformed. */
+bool parse_memory(const char *option, struct memory *memory);
+
+/* Returns a new memfd, or -errno. */
+int create_memory(const struct memory *memory);
+
+/*
+ * Claim NAME, see that all of @memory is among its files, with the right size, and create
+ * and put what is not. Exits if that fails. Returns whether some of it was there before.
+ */
+bool claim_memory(int keeper, uid_t uid, const char *name, const struct memory *memory,
+		  unsigned int nr, struct kept *kept);
+
+/* keeper-notify.c */
+
+/* Write a line to the log. @level is that of syslog(3). It never waits. */
+void __printf(2, 3) keeper_log(int level, const char *format, ...);
+
+/* Have the lines begin with this. */
+void log_as(const char *name);
+
+/* Learn where the service manager is told something. */
+void notify_open(void);
+
+/* Tell it. Returns whether it was told. */
+bool notify_with_fds(const char *text, const int *fds, unsigned int nr);
+void notify(const char *text);
+
+/* keeper-store.c */
+
+/* Have @fds put into the fd store of the service manager, if there is one. */
+void store_fds(const char *name, const int *fds, unsigned int nr);
+
+/* Have what is called so removed from there. */
+void unstore_fds(const char *name);
+
+/* Add what the service manager has given back to the files that are kept. */
+void add_stored(void);
+
+/* keeper-items.c */
+
+/* A file that is kept, or that could not be taken over yet. */
+struct item {
+	uid_t uid;
+	const char *name;
+	const char *fdname;
+	char key[KEY_SIZE];	/* UID/NAME/FD */
+	char buffer[KEY_SIZE];	/* of name and fdname */
+	int fd;			/* -1 if it is not there yet */
+	int session;		/* that is for the next kernel, or -1 */
+	int err;		/* why it is not */
+	bool unfinished;	/* the session of the previous kernel is left to finish */
+};
+
+extern struct item **items;
+extern unsigned int nr_items;
+
+/* Take over what the previous kernel has left. Can be called again. */
+void take_over(void);
+
+/* Whether something is left to be taken over. */
+bool is_take_over_left(void);
+
+/* Whether all sessions of the previous kernel are known. */
+bool is_list_known(void);
+
+/* Files that the service manager or another keeper has kept. Takes ownership of @fd. */
+void add_kept_fd(int fd, const char *key);
+void add_kept_session(int session);
+
+/* When all of those are known: have the service manager keep them, and say what is missing. */
+void settle_kept(void);
+
+/* Visit the files of NAME: start with @at 0. */
+struct item *next_item(uid_t uid, const char *name, unsigned int *at);
+
+struct item *find_item(uid_t uid, const char *name, const char *fdname);
+
+/* Keep a file. Returns 0 or -errno; takes ownership of @fd if it is 0. */
+int put_item(uid_t uid, const char *name, const char *fdname, int fd);
+
+/* Forget it, and what the kernel keeps for it. */
+void drop_item(struct item *item);
+
+/* How many files of @uid there are. */
+unsigned int count_items(uid_t uid);
+
+/* Close a file of a client, which may be of a kind that makes close() wait. */
+void close_foreign(int fd);
+
+#endif /* KEEPER_H */

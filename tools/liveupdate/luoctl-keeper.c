@@ -1,0 +1,941 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * luoctl keeper: a daemon that keeps files of services over updates of the kernel.
+ *
+ * It is one process and never waits for a client. It runs to the very end of the machine:
+ * from memory, with nothing of a file system open, and under a name that has the service
+ * manager spare it.
+ */
+#define _GNU_SOURCE
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "keeper.h"
+
+#ifndef MFD_EXEC
+#define MFD_EXEC	0x10U
+#endif
+
+/* Where the same program is without libraries, which are files of a file system. */
+#ifndef STATIC_LUOCTL
+#define STATIC_LUOCTL	"/usr/libexec/kho-luoctl-static"
+#endif
+
+/* Says that this is the copy in memory. */
+#define COPY_ENV	"LUO_KEEPER_COPY"
+
+/* Connections, of all users and of each but root. */
+#define MAX_CLIENTS	1024
+#define MAX_OF_USER	64
+
+/* What stands for the name of a connection when a keeper is replaced. */
+#define CLAIM_MARK	'='
+
+/* Files of each user but root. */
+#define DEFAULT_LIMIT	64
+
+/* How often to try again what could not be taken over, and how long to wait for a keeper. */
+#define RETRY_MS	5000
+#ifndef REPLACE_MS
+#define REPLACE_MS	20000
+#endif
+
+struct client {
+	int sock;
+	uid_t uid;
+	pid_t pid;
+	bool closed;
+	/* What it has claimed. */
+	bool has_claim;
+	uid_t claim_uid;
+	char claim[LUO_NAME_SIZE];
+};
+
+static struct client *clients;
+static unsigned int nr_clients;
+static unsigned int limit = DEFAULT_LIMIT;
+static int listener = -1;
+static int lock = -1;
+static int signals = -1;
+
+/* Send a reply. One who does not read what was sent before is not waited for. */
+static void reply(struct client *client, struct message *msg)
+{
+	if (message_send(client->sock, msg, MSG_DONTWAIT))
+		client->closed = true;
+}
+
+static void __printf(3, 4) reply_error(struct client *client, int err, const char *format, ...)
+{
+	struct message msg;
+	char text[256];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+
+	message_begin(&msg);
+	message_add_number(&msg, -err);
+	message_add(&msg, text);
+	reply(client, &msg);
+	/* To ask is no error. */
+	if (err != -ENOENT)
+		keeper_log(LOG_NOTICE, "process %d of user %u: %s", client->pid, client->uid, text);
+}
+
+static void reply_done(struct client *client)
+{
+	struct message msg;
+
+	message_begin(&msg);
+	message_add(&msg, "0");
+	reply(client, &msg);
+}
+
+/* The client that has claimed NAME, if it is another one. */
+static struct client *claimed_by_other(const struct client *client, uid_t uid, const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr_clients; i++) {
+		if (&clients[i] != client && clients[i].has_claim && !clients[i].closed &&
+		    clients[i].claim_uid == uid && !strcmp(clients[i].claim, name))
+			return &clients[i];
+	}
+
+	return NULL;
+}
+
+/* The arguments that all verbs but list and replace begin with. */
+struct request {
+	uid_t uid;
+	const char *name;
+};
+
+static bool parse_request(struct client *client, struct message *msg, struct request *request)
+{
+	const char *uid = message_next(msg);
+	const struct client *other;
+
+	request->name = message_next(msg);
+	if (!request->name || !parse_uid(uid, &request->uid)) {
+		reply_error(client, -EINVAL, "a request without UID or NAME");
+		return false;
+	}
+	if (client->uid && client->uid != request->uid) {
+		reply_error(client, -EPERM, "files of user %u are asked for", request->uid);
+		return false;
+	}
+	if (!is_valid_name(request->name) || strlen(request->name) >= KEY_SIZE) {
+		reply_error(client, -EINVAL,
+			    "a name is empty, too long, or has characters that names do not have");
+		return false;
+	}
+
+	other = claimed_by_other(client, request->uid, request->name);
+	if (other) {
+		reply_error(client, -EBUSY, "%s is in use by process %d", request->name,
+			    other->pid);
+		return false;
+	}
+
+	return true;
+}
+
+/* Hand out all files of NAME. */
+static void handle_get(struct client *client, struct message *msg, bool claim)
+{
+	struct request request;
+	struct message out;
+	struct item *item;
+	unsigned int at = 0;
+
+	if (!parse_request(client, msg, &request))
+		return;
+
+	/* One that cannot be had now must not be taken for one that is not there. */
+	if (is_take_over_left())
+		take_over();
+	message_begin(&out);
+	message_add(&out, "0");
+	while ((item = next_item(request.uid, request.name, &at))) {
+		if (item->fd < 0) {
+			reply_error(client, item->err ? item->err : -EAGAIN,
+				    "%s of %s is kept, but cannot be had now: %s",
+				    item->fdname, item->name, strerror(-item->err));
+			return;
+		}
+		message_add(&out, item->fdname);
+		message_add_fd(&out, item->fd);
+	}
+	if (!out.nr_fds && !is_list_known()) {
+		reply_error(client, -EAGAIN,
+			    "whether %s is kept is not known yet: the kernel does not list its sessions",
+			    request.name);
+		return;
+	}
+	if (!out.nr_fds && !claim) {
+		reply_error(client, -ENOENT, "nothing is kept as %s", request.name);
+		return;
+	}
+
+	if (claim) {
+		client->has_claim = true;
+		client->claim_uid = request.uid;
+		snprintf(client->claim, sizeof(client->claim), "%s", request.name);
+	}
+	reply(client, &out);
+}
+
+static const char *explain(int err)
+{
+	switch (err) {
+	case -ENOENT:
+		return "the kernel cannot preserve files of this kind";
+	case -EBUSY:
+		return "the file is in a session already, another program has " LUO_DEVICE
+		       " open, or the kernel is about to kexec";
+	case -EEXIST:
+		return "there is one with this name";
+	case -ENOSPC:
+		return "there are as many files as kernel.liveupdate_max_files allows";
+	case -EINVAL:
+		return "a name or the number of files is wrong, or the kernel refuses the file";
+	case -ENAMETOOLONG:
+		return "the names are too long together";
+	case -EACCES:
+		return "the descriptor cannot be read and written";
+	default:
+		return strerror(-err);
+	}
+}
+
+/* Why no more files can be put, or NULL. */
+static const char *full(const struct request *request, unsigned int nr)
+{
+	unsigned int at = 0, there = 0;
+
+	while (next_item(request->uid, request->name, &at))
+		there++;
+	if (there + nr > MAX_FDS)
+		return "a name can have no more than 64 files";
+	if (request->uid && count_items(request->uid) + nr > limit)
+		return "the user can have no more files: see --limit of luoctl keeper";
+
+	return NULL;
+}
+
+static void handle_put(struct client *client, struct message *msg)
+{
+	struct item *added[MAX_FDS];
+	struct request request;
+	const char *fdname, *why;
+	unsigned int i, nr = 0;
+	int err = 0;
+
+	if (!parse_request(client, msg, &request))
+		return;
+
+	why = full(&request, msg->nr_fds);
+	if (why) {
+		reply_error(client, -EDQUOT, "%s: %s", request.name, why);
+		return;
+	}
+
+	while (!err && nr < msg->nr_fds && (fdname = message_next(msg))) {
+		err = put_item(request.uid, request.name, fdname, msg->fds[nr]);
+		if (!err)
+			added[nr++] = find_item(request.uid, request.name, fdname);
+	}
+	if (!err && (!nr || nr < msg->nr_fds || message_next(msg))) {
+		fdname = "?";
+		err = -EINVAL;
+	}
+
+	/* The files of items are theirs. */
+	for (i = 0; i < nr; i++)
+		msg->fds[i] = -1;
+	if (err) {
+		for (i = 0; i < nr; i++)
+			drop_item(added[i]);
+		reply_error(client, err, "%s of %s cannot be kept: %s", fdname, request.name,
+			    explain(err));
+		return;
+	}
+
+	keeper_log(LOG_INFO, "%s of user %u: %u files are put by process %d", request.name,
+		   request.uid, nr, client->pid);
+	reply_done(client);
+}
+
+static void handle_drop(struct client *client, struct message *msg)
+{
+	struct item *dropped[MAX_FDS];
+	struct request request;
+	const char *fdname;
+	unsigned int i, nr = 0, at = 0;
+	struct item *item;
+
+	if (!parse_request(client, msg, &request))
+		return;
+
+	fdname = message_next(msg);
+	if (!fdname) {
+		while (nr < MAX_FDS && (item = next_item(request.uid, request.name, &at)))
+			dropped[nr++] = item;
+	}
+	for (; fdname && nr < MAX_FDS; fdname = message_next(msg)) {
+		item = find_item(request.uid, request.name, fdname);
+		for (i = 0; item && i < nr; i++) {
+			if (dropped[i] == item)
+				item = NULL;
+		}
+		if (!item) {
+			reply_error(client, -ENOENT, "nothing is kept as %s of %s", fdname,
+				    request.name);
+			return;
+		}
+		dropped[nr++] = item;
+	}
+	if (!nr) {
+		reply_error(client, -ENOENT, "nothing is kept as %s", request.name);
+		return;
+	}
+	for (i = 0; i < nr; i++) {
+		if (dropped[i]->unfinished) {
+			reply_error(client, -EBUSY,
+				    "%s of %s is not taken over from the previous kernel: to give it up, luoctl drop %s%s",
+				    dropped[i]->fdname, request.name, SESSION_PREFIX,
+				    dropped[i]->key);
+			return;
+		}
+	}
+
+	for (i = 0; i < nr; i++)
+		drop_item(dropped[i]);
+	keeper_log(LOG_INFO, "%s of user %u: %u files are dropped by process %d", request.name,
+		   request.uid, nr, client->pid);
+	reply_done(client);
+}
+
+static void handle_list(struct client *client)
+{
+	int fd = memfd_create("luo-keeper-list", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	FILE *list = fd < 0 ? NULL : fdopen(fd, "w");
+	struct message out;
+	unsigned int i;
+	struct stat st;
+
+	if (!list) {
+		reply_error(client, -errno, "list: %s", strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+
+	for (i = 0; i < nr_items; i++) {
+		const struct item *item = items[i];
+
+		if (client->uid && item->uid != client->uid)
+			continue;
+		st.st_size = 0;
+		if (item->fd >= 0 && fstat(item->fd, &st))
+			st.st_size = 0;
+		fprintf(list, "%u %s %s %lld %s %d\n", item->uid, item->name, item->fdname,
+			(long long)st.st_size,
+			item->fd < 0 ? "missing" : item->session < 0 || item->unfinished ?
+			"unprotected" : "kept", -item->err);
+	}
+	message_begin(&out);
+	message_add(&out, "0");
+	message_add_fd(&out, fd);
+	if (fflush(list))
+		reply_error(client, -errno, "list: %s", strerror(errno));
+	else
+		reply(client, &out);
+	fclose(list);
+}
+
+static bool wait_for(int fd, int ms)
+{
+	struct pollfd ready = { .fd = fd, .events = POLLIN };
+	int ret;
+
+	do {
+		ret = poll(&ready, 1, ms);
+	} while (ret < 0 && errno == EINTR);
+
+	return ret > 0;
+}
+
+static int send_item(int sock, const struct item *item)
+{
+	struct message msg;
+
+	message_begin(&msg);
+	message_add(&msg, "0");
+	if (item->fd >= 0) {
+		message_add(&msg, item->key);
+		message_add_fd(&msg, item->fd);
+	}
+	if (item->session >= 0) {
+		message_add(&msg, "");
+		message_add_fd(&msg, item->session);
+	}
+
+	/* What has neither is in a session of the previous kernel only. */
+	return msg.nr_fds ? message_send(sock, &msg, 0) : 0;
+}
+
+static int send_claim(int sock, const struct client *client)
+{
+	char text[LUO_NAME_SIZE + 16];
+	struct message msg;
+
+	if (!client->has_claim || client->closed)
+		return 0;
+
+	snprintf(text, sizeof(text), "%c%u/%s", CLAIM_MARK, client->claim_uid, client->claim);
+	message_begin(&msg);
+	message_add(&msg, "0");
+	message_add(&msg, text);
+	message_add_fd(&msg, client->sock);
+	return message_send(sock, &msg, 0);
+}
+
+/*
+ * Pass everything on to a new keeper: the lock, the socket that clients connect to, then the
+ * files, and the connections that have claimed some. At any time there is a keeper that has
+ * all of them: this one exits when the new one has said that it has.
+ */
+static void handle_replace(struct client *client)
+{
+	/* A root's program that does not read what it has asked for is not waited for long. */
+	const struct timeval wait = { .tv_sec = REPLACE_MS / 1000 };
+	int sock = client->sock, err;
+	struct message msg;
+	unsigned int i;
+
+	if (client->uid) {
+		reply_error(client, -EPERM, "only root can replace the keeper");
+		return;
+	}
+
+	fcntl(sock, F_SETFL, 0);
+	setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait));
+	message_begin(&msg);
+	message_add(&msg, "0");
+	message_add_fd(&msg, lock);
+	message_add_fd(&msg, listener);
+	err = message_send(sock, &msg, 0);
+	for (i = 0; !err && i < nr_items; i++)
+		err = send_item(sock, items[i]);
+	for (i = 0; !err && i < nr_clients; i++)
+		err = send_claim(sock, &clients[i]);
+	message_begin(&msg);
+	message_add(&msg, "0");
+	message_add(&msg, "end");
+	if (!err)
+		err = message_send(sock, &msg, 0);
+
+	if (!err && wait_for(client->sock, REPLACE_MS) &&
+	    !message_receive(client->sock, &msg, MSG_DONTWAIT)) {
+		keeper_log(LOG_INFO, "replaced by process %d", client->pid);
+		exit(EXIT_OK);
+	}
+
+	keeper_log(LOG_ERR, "process %d has not replaced this keeper", client->pid);
+	client->closed = true;
+}
+
+static void handle_request(struct client *client, struct message *msg)
+{
+	const char *protocol = message_next(msg), *verb = message_next(msg);
+
+	if (!verb || strcmp(protocol, KEEPER_PROTOCOL))
+		reply_error(client, -EPROTO, "a request that is none of " KEEPER_PROTOCOL);
+	else if (!strcmp(verb, "claim"))
+		handle_get(client, msg, true);
+	else if (!strcmp(verb, "get"))
+		handle_get(client, msg, false);
+	else if (!strcmp(verb, "put"))
+		handle_put(client, msg);
+	else if (!strcmp(verb, "drop"))
+		handle_drop(client, msg);
+	else if (!strcmp(verb, "list"))
+		handle_list(client);
+	else if (!strcmp(verb, "replace"))
+		handle_replace(client);
+	else
+		reply_error(client, -EOPNOTSUPP, "a request that this keeper does not know");
+}
+
+static void serve(struct client *client)
+{
+	struct message msg;
+	int err = message_receive(client->sock, &msg, MSG_DONTWAIT);
+	unsigned int i;
+
+	if (err == -EAGAIN)
+		return;
+	if (!err)
+		handle_request(client, &msg);
+	else if (err == -EBADMSG)
+		reply_error(client, err, "a packet that is no request, or is too long");
+	else
+		client->closed = true;
+
+	for (i = 0; i < msg.nr_fds; i++) {
+		if (msg.fds[i] >= 0)
+			close_foreign(msg.fds[i]);
+	}
+}
+
+static void remove_closed(void)
+{
+	unsigned int i, nr = 0;
+
+	for (i = 0; i < nr_clients; i++) {
+		if (clients[i].closed)
+			close(clients[i].sock);
+		else
+			clients[nr++] = clients[i];
+	}
+	nr_clients = nr;
+}
+
+/* Add a connection. Returns NULL, and closes it, if there are too many. */
+static struct client *add_client(int sock)
+{
+	unsigned int i, nr_of_user = 0;
+	socklen_t len = sizeof(struct ucred);
+	struct client *client, *idle = NULL;
+	struct ucred peer;
+
+	if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &len)) {
+		close(sock);
+		return NULL;
+	}
+
+	/* Those who hang, or only fill the table, harm none but themselves. */
+	for (i = 0; i < nr_clients; i++) {
+		if (clients[i].uid != peer.uid || clients[i].closed)
+			continue;
+		nr_of_user++;
+		if (!idle && !clients[i].has_claim)
+			idle = &clients[i];
+	}
+	if ((peer.uid && nr_of_user >= MAX_OF_USER) || nr_clients == MAX_CLIENTS) {
+		if (!idle) {
+			close(sock);
+			return NULL;
+		}
+		idle->closed = true;
+		remove_closed();
+	}
+
+	client = &clients[nr_clients++];
+	memset(client, 0, sizeof(*client));
+	client->sock = sock;
+	client->uid = peer.uid;
+	client->pid = peer.pid;
+	return client;
+}
+
+static void accept_clients(void)
+{
+	int sock = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (sock >= 0)
+		add_client(sock);
+	else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
+		/* Not again at once, as it is still there. */
+		usleep(100000);
+}
+
+/* A signal asks it to end. Something would be lost if it did while it keeps something. */
+static void end_if_empty(void)
+{
+	struct signalfd_siginfo info;
+
+	if (read(signals, &info, sizeof(info)) != sizeof(info))
+		return;
+	if (!nr_items) {
+		notify("STOPPING=1");
+		exit(EXIT_OK);
+	}
+	keeper_log(LOG_WARNING, "does not end by this signal, as files are kept");
+}
+
+static long long now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
+}
+
+static _Noreturn void run(void)
+{
+	static struct pollfd polled[MAX_CLIENTS + 2];
+	long long retry_at = now_ms() + RETRY_MS;
+
+	while (1) {
+		unsigned int i, nr = nr_clients;
+		bool left = is_take_over_left();
+
+		polled[0] = (struct pollfd){ .fd = listener, .events = POLLIN };
+		polled[1] = (struct pollfd){ .fd = signals, .events = POLLIN };
+		for (i = 0; i < nr; i++)
+			polled[i + 2] = (struct pollfd){ .fd = clients[i].sock, .events = POLLIN };
+		if (poll(polled, nr + 2, left ? 1000 : -1) < 0) {
+			/* There is no memory for the moment. */
+			if (errno != EINTR)
+				sleep(1);
+			continue;
+		}
+
+		for (i = 0; i < nr; i++) {
+			if (polled[i + 2].revents)
+				serve(&clients[i]);
+		}
+		if (polled[1].revents)
+			end_if_empty();
+		if (polled[0].revents)
+			accept_clients();
+		remove_closed();
+		if (left && now_ms() >= retry_at) {
+			take_over();
+			retry_at = now_ms() + RETRY_MS;
+		}
+	}
+}
+
+/* A socket at @path, where there may be one that a keeper has left. */
+static int listen_at(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int sock;
+
+	if (strlen(path) >= sizeof(address.sun_path))
+		fail(EXIT_FAILED, ENAMETOOLONG, "%s", printable(path));
+
+	memcpy(address.sun_path, path, strlen(path) + 1);
+	sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	unlink(path);
+	/* What a user can do is decided by who it is. */
+	if (sock < 0 || bind(sock, (struct sockaddr *)&address, sizeof(address)) ||
+	    chmod(path, 0666) || listen(sock, SOMAXCONN))
+		fail(EXIT_FAILED, errno, "%s", printable(path));
+	return sock;
+}
+
+static int open_pidfd(int sock)
+{
+	socklen_t len = sizeof(struct ucred);
+	struct ucred peer;
+
+	if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &len))
+		return -1;
+	return syscall(SYS_pidfd_open, peer.pid, 0);
+}
+
+static void add_claim(int sock, const char *text)
+{
+	struct client *client = add_client(sock);
+	const char *slash = strchr(text, '/');
+
+	if (!client || !slash)
+		return;
+
+	client->claim_uid = strtoul(text, NULL, 10);
+	snprintf(client->claim, sizeof(client->claim), "%s", slash + 1);
+	client->has_claim = true;
+}
+
+static void add_replaced(struct message *msg)
+{
+	unsigned int i;
+	const char *key;
+
+	for (i = 0; i < msg->nr_fds; i++) {
+		key = message_next(msg);
+		if (!key)
+			close(msg->fds[i]);
+		else if (*key == CLAIM_MARK)
+			add_claim(msg->fds[i], key + 1);
+		else if (*key)
+			add_kept_fd(msg->fds[i], key);
+		else
+			add_kept_session(msg->fds[i]);
+	}
+}
+
+/* Take everything over from the keeper that runs. False if it is gone, or going. */
+static bool replace(const char *path)
+{
+	int sock = keeper_connect(path), pidfd, err;
+	struct message msg;
+	const char *word;
+
+	if (sock < 0)
+		return false;
+	pidfd = open_pidfd(sock);
+
+	message_begin(&msg);
+	message_add(&msg, KEEPER_PROTOCOL);
+	message_add(&msg, "replace");
+	err = message_send(sock, &msg, 0);
+	if (!err && !wait_for(sock, REPLACE_MS))
+		fail(EXIT_FAILED, 0,
+		     "there is a keeper that does not answer: nothing was changed");
+	if (!err)
+		err = message_receive(sock, &msg, 0);
+	if (err) {
+		close(sock);
+		return false;
+	}
+	if (msg.nr_fds != 2) {
+		message_next(&msg);
+		word = message_next(&msg);
+		fail(EXIT_FAILED, 0, "the keeper that runs cannot be replaced: %s",
+		     word ? word : "it does not say why");
+	}
+
+	/* As the lock is that of the file, it is held by both. */
+	close(lock);
+	lock = msg.fds[0];
+	listener = msg.fds[1];
+	do {
+		if (!wait_for(sock, REPLACE_MS) || message_receive(sock, &msg, 0))
+			fail(EXIT_FAILED, 0,
+			     "the keeper that runs has not passed on all: it still has it");
+		message_next(&msg);
+		if (!msg.nr_fds) {
+			word = message_next(&msg);
+			break;
+		}
+		add_replaced(&msg);
+	} while (1);
+	if (!word || strcmp(word, "end"))
+		fail(EXIT_FAILED, 0, "the keeper that runs has not passed on all: it still has it");
+
+	message_begin(&msg);
+	message_add(&msg, "done");
+	message_send(sock, &msg, 0);
+	/* It must not hold what is dropped from now on. */
+	if (pidfd >= 0 && !wait_for(pidfd, REPLACE_MS))
+		syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+	close(pidfd);
+	close(sock);
+	return true;
+}
+
+/* Be the one keeper: the first, or the one that replaces it. */
+static void become_keeper(const char *path)
+{
+	char *lock_path;
+	int tries;
+
+	if (asprintf(&lock_path, "%s.lock", path) < 0)
+		fail(EXIT_FAILED, ENOMEM, "%s", printable(path));
+
+	for (tries = 0; tries < 100; tries++) {
+		lock = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+		if (lock < 0)
+			fail(EXIT_FAILED, errno, "%s", printable(lock_path));
+		if (!flock(lock, LOCK_EX | LOCK_NB)) {
+			listener = listen_at(path);
+			free(lock_path);
+			return;
+		}
+		if (replace(path)) {
+			free(lock_path);
+			return;
+		}
+		/* It has not begun to listen yet, or ends. */
+		close(lock);
+		usleep(100000);
+	}
+
+	fail(EXIT_FAILED, 0, "there is a keeper, and it cannot be reached");
+}
+
+/* Nothing of it is in a file system. Returns a memfd, or -1. */
+static int copy_self(void)
+{
+	int from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	int to = memfd_create("luoctl", MFD_CLOEXEC | MFD_EXEC);
+	char buf[1 << 16];
+	ssize_t got;
+
+	/* Kernels before 6.3. */
+	if (to < 0 && errno == EINVAL)
+		to = memfd_create("luoctl", MFD_CLOEXEC);
+	while (from >= 0 && to >= 0 && (got = read(from, buf, sizeof(buf)))) {
+		if (got < 0 || write(to, buf, got) != got) {
+			close(to);
+			to = -1;
+		}
+	}
+	if (from < 0 && to >= 0) {
+		close(to);
+		to = -1;
+	}
+	if (from >= 0)
+		close(from);
+	return to;
+}
+
+/*
+ * Go on as a copy in memory, under a name that begins with an @. If there is none, go on as
+ * it is: then systemd may not be able to unmount a file system.
+ */
+static void move_to_memory(int argc, char **argv)
+{
+	char *args[argc + 2];
+	int copy;
+
+	if (getenv(COPY_ENV)) {
+		unsetenv(COPY_ENV);
+		return;
+	}
+
+	args[0] = "@luoctl";
+	memcpy(args + 1, argv, (argc + 1) * sizeof(*argv));
+	/* There is an interpreter, and so there are libraries. */
+	if (getauxval(AT_BASE)) {
+		execv(STATIC_LUOCTL, args);
+		keeper_log(LOG_WARNING, "%s: %s: this one has libraries in a file system open",
+			   STATIC_LUOCTL, strerror(errno));
+	}
+
+	copy = copy_self();
+	setenv(COPY_ENV, "1", 1);
+	if (copy >= 0)
+		fexecve(copy, args, environ);
+	keeper_log(LOG_WARNING, "cannot run from memory: %s", strerror(errno));
+	execv("/proc/self/exe", args);
+	unsetenv(COPY_ENV);
+}
+
+/* Have nothing of a file system open, if that can be. */
+static void leave_file_systems(void)
+{
+	int null = open("/dev/null", O_RDWR);
+
+	if (null >= 0) {
+		dup2(null, STDIN_FILENO);
+		dup2(null, STDOUT_FILENO);
+		if (null > STDERR_FILENO)
+			close(null);
+	}
+	if (chdir("/run"))
+		keeper_log(LOG_WARNING, "/run: %s", strerror(errno));
+}
+
+static void raise_limits(void)
+{
+	struct rlimit files;
+
+	if (!getrlimit(RLIMIT_NOFILE, &files)) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+}
+
+static void handle_signals(void)
+{
+	sigset_t taken;
+
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	sigemptyset(&taken);
+	sigaddset(&taken, SIGTERM);
+	sigaddset(&taken, SIGINT);
+	sigprocmask(SIG_BLOCK, &taken, NULL);
+	signals = signalfd(-1, &taken, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (signals < 0)
+		fail(EXIT_FAILED, errno, "signals");
+}
+
+static int cmd_keeper(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "limit", required_argument, NULL, 'l' },
+		{}
+	};
+	const char *path = keeper_socket();
+	int option, device;
+	char *end;
+
+	while ((option = next_option(argc, argv, options)) != -1) {
+		limit = strtoul(optarg, &end, 10);
+		if (!*optarg || *end)
+			fail_usage();
+	}
+	if (optind != argc)
+		fail_usage();
+	log_as("luo-keeper");
+	device = luo_open();
+	/* To be in use it has to be there. */
+	if (device < 0 && device != -EBUSY)
+		device = need_device();
+	if (device >= 0)
+		close(device);
+
+	move_to_memory(argc, argv);
+	/* Other commands of luoctl know that it has the device open for a moment only. */
+	prctl(PR_SET_NAME, "luoctl");
+	clients = calloc(MAX_CLIENTS, sizeof(*clients));
+	if (!clients)
+		fail(EXIT_FAILED, ENOMEM, "clients");
+	raise_limits();
+	handle_signals();
+	notify_open();
+	if (!strcmp(path, KEEPER_SOCKET) && mkdir(KEEPER_DIR, 0755) && errno != EEXIST)
+		fail(EXIT_FAILED, errno, KEEPER_DIR);
+
+	/* The first: a keeper that runs may have newer ones. */
+	add_stored();
+	become_keeper(path);
+	settle_kept();
+	take_over();
+	leave_file_systems();
+	notify("READY=1");
+	keeper_log(LOG_INFO, "keeps %u files", nr_items);
+	run();
+}
+
+const struct verb keeper_verb = {
+	.name = "keeper",
+	.usage = "[--limit N]",
+	.help =
+	"Keep files of services over updates of the kernel, as a daemon. Takes over what the\n"
+	"previous kernel has left, and what a keeper that runs has.\n"
+	"\n"
+	"  --limit N                   how many files each user but root can have kept,\n"
+	"                              64 by default\n",
+	.run = cmd_keeper,
+};

@@ -1,0 +1,792 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""keeper.py LUOCTL DIRECTORY
+
+Try luoctl keeper and its clients, with a kernel and a service manager that are made up.
+LUOCTL is one that is linked with fake-libluo.c, and finds sessions in DIRECTORY/sysfs.
+Prints "ok WHAT" and "not ok WHAT". As root it tries several users as well.
+"""
+import errno
+import json
+import os
+import random
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+LUOCTL, DIR = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
+SYSFS = DIR + "/sysfs"
+USER = 12345
+failed = False
+
+
+def check(what, good, *why):
+    global failed
+    failed = failed or not good
+    print("ok" if good else "not ok", what, *([] if good else why), flush=True)
+
+
+def check_eq(what, expected, got):
+    check(what, expected == got, f"expected {expected!r}, got {got!r}")
+
+
+def eventually(function, seconds=10):
+    end = time.monotonic() + seconds
+    while not function():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def inode(fd):
+    stat = os.fstat(fd)
+    return stat.st_dev, stat.st_ino
+
+
+class Session:
+    def __init__(self, name):
+        self.name = name
+        self.files = {}
+        self.retrieved = set()
+        self.claimed = False
+
+
+class Kernel(threading.Thread):
+    """What is behind /dev/liveupdate. A session is a connection."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.lock = threading.RLock()
+        self.outgoing, self.incoming = {}, {}
+        self.device = None
+        self.errors = {}        # operation: errno for each call from now on
+        self.kill_at = None     # number of the operation that kills who has the device open
+        self.kill_after = False
+        self.nr_ops = 0
+        self.min_outgoing = 0
+        self.holds_device = False
+        self.selector = selectors.DefaultSelector()
+        self.path = DIR + "/luo"
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.listener.bind(self.path)
+        self.listener.listen(100)
+        self.selector.register(self.listener, selectors.EVENT_READ, None)
+        os.makedirs(SYSFS + "/incoming")
+        os.makedirs(SYSFS + "/outgoing")
+        self.write_lists()
+        self.start()
+
+    def run(self):
+        while True:
+            for key, _ in self.selector.select():
+                if key.fileobj is self.listener:
+                    sock, _ = self.listener.accept()
+                    self.selector.register(sock, selectors.EVENT_READ, ("device", None))
+                else:
+                    with self.lock:
+                        # It may have been reaped.
+                        if key.fileobj.fileno() >= 0:
+                            self.serve(key.fileobj, *key.data)
+
+    def serve(self, sock, kind, session):
+        try:
+            data, fds, _, _ = socket.recv_fds(sock, 8192, 64)
+        except OSError:
+            data, fds = b"", []
+        if not data:
+            self.closed(sock, kind, session)
+            return
+        words = data.decode().split("\0")[:-1]
+        self.reap()
+        if words[0] == "open":
+            peer = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+            self.opened_by = int.from_bytes(peer[:4], sys.byteorder)
+        self.nr_ops += words[0] not in ("open", "name")
+        dies = self.kill_at is not None and words[0] != "name" and self.nr_ops >= self.kill_at
+        if dies and not self.kill_after:
+            os.kill(self.opened_by, signal.SIGKILL)
+            self.kill_at = None
+        else:
+            result = self.errors.get(words[0]) or self.call(sock, kind, session, words, fds)
+            if dies:
+                os.kill(self.opened_by, signal.SIGKILL)
+                self.kill_at = None
+            self.answer(sock, result)
+        for fd in fds:
+            os.close(fd)
+        self.write_lists()
+
+    def reap(self):
+        """Sessions that are closed go at once, as far as others can see."""
+        for key in list(self.selector.get_map().values()):
+            if not key.data or not key.data[1]:
+                continue
+            try:
+                gone = not key.fileobj.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                gone = False
+            except OSError:
+                gone = True
+            if gone:
+                self.closed(key.fileobj, *key.data)
+
+    def names(self):
+        with self.lock:
+            self.reap()
+            return list(self.outgoing)
+
+    def answer(self, sock, result):
+        fds = []
+        text = "0"
+        if isinstance(result, int):
+            text = str(result)
+        elif isinstance(result, str):
+            text = "0\0" + result
+        elif isinstance(result, list):
+            fds = result
+        try:
+            socket.send_fds(sock, [text.encode() + b"\0"], [getattr(fd, "fileno", lambda: fd)()
+                                                            if not isinstance(fd, int) else fd
+                                                            for fd in fds])
+        except OSError:
+            pass
+
+    def closed(self, sock, kind, session):
+        self.selector.unregister(sock)
+        sock.close()
+        if kind == "device":
+            if self.device is sock:
+                self.device = None
+        elif kind == "outgoing":
+            if self.outgoing.get(session.name) is session:
+                del self.outgoing[session.name]
+                for fd in session.files.values():
+                    os.close(fd)
+                self.min_outgoing = min(self.min_outgoing, len(self.outgoing))
+        elif self.incoming.get(session.name) is session:
+            session.claimed = False
+            if len(session.retrieved) == len(session.files):
+                self.finish(session)
+        self.write_lists()
+
+    def finish(self, session):
+        del self.incoming[session.name]
+        for fd in session.files.values():
+            os.close(fd)
+        session.files = {}
+
+    def new_session(self, kind, session):
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.selector.register(ours, selectors.EVENT_READ, (kind, session))
+        return [theirs]
+
+    def call(self, sock, kind, session, words, fds):
+        verb, name = words[0], words[1] if len(words) > 1 else ""
+        token = int(words[2]) if len(words) > 2 else 0
+        if verb == "open":
+            if self.device or self.holds_device:
+                return errno.EBUSY
+            self.device = sock
+            return 0
+        if verb == "name":
+            return session.name if session else errno.ENOTTY
+        if verb == "create":
+            if name in self.outgoing:
+                return errno.EEXIST
+            self.outgoing[name] = Session(name)
+            return self.new_session("outgoing", self.outgoing[name])
+        if verb == "retrieve":
+            if name not in self.incoming:
+                return errno.ENOENT
+            if self.incoming[name].claimed:
+                return errno.EINVAL
+            self.incoming[name].claimed = True
+            return self.new_session("incoming", self.incoming[name])
+        if verb == "preserve":
+            if not os.readlink(f"/proc/self/fd/{fds[0]}").startswith("/memfd:"):
+                return errno.ENOENT
+            if token in session.files:
+                return errno.EEXIST
+            if any(inode(fd) == inode(fds[0]) for other in self.outgoing.values()
+                   for fd in other.files.values()):
+                return errno.EBUSY
+            session.files[token] = os.dup(fds[0])
+            return 0
+        if verb == "retrieve_fd":
+            if token not in session.files:
+                return errno.ENOENT
+            session.retrieved.add(token)
+            return [session.files[token]]
+        if verb == "finish":
+            if self.incoming.get(session.name) is not session:
+                return errno.EINVAL
+            self.finish(session)
+            return 0
+        return errno.ENOTTY
+
+    def write_lists(self):
+        for side, sessions in ("incoming", self.incoming), ("outgoing", self.outgoing):
+            text = ""
+            for session in sessions.values():
+                state = f"retrieved {len(session.retrieved)} state " \
+                        f"{'claimed' if session.claimed else 'unclaimed'} "
+                text += f"session files {len(session.files)} " \
+                        f"{state if side == 'incoming' else ''}name {session.name}\n"
+            for name, value in ("sessions", text), ("nr_sessions", f"{len(sessions)}\n"):
+                with open(f"{SYSFS}/{side}/.new", "w") as file:
+                    file.write(value)
+                os.rename(f"{SYSFS}/{side}/.new", f"{SYSFS}/{side}/{name}")
+
+    def kexec(self):
+        """Hand over: the next kernel has other files, with the same content."""
+        with self.lock:
+            self.reap()
+            if self.incoming:
+                return False
+            for name, session in self.outgoing.items():
+                new = Session(name)
+                for token, fd in session.files.items():
+                    new.files[token] = os.memfd_create("luo")
+                    size = os.fstat(fd).st_size
+                    os.ftruncate(new.files[token], size)
+                    os.pwrite(new.files[token], os.pread(fd, size, 0), 0)
+                self.incoming[name] = new
+            for key in list(self.selector.get_map().values()):
+                if key.data and key.data[1]:
+                    self.selector.unregister(key.fileobj)
+                    key.fileobj.close()
+            for session in self.outgoing.values():
+                for fd in session.files.values():
+                    os.close(fd)
+            self.outgoing = {}
+            self.write_lists()
+            return True
+
+
+class Manager(threading.Thread):
+    """A service manager, with a store for files."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.path = DIR + "/notify"
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(self.path)
+        self.lock = threading.Lock()
+        self.store = []
+        self.ready = 0
+        self.start()
+
+    def run(self):
+        while True:
+            data, fds, _, _ = socket.recv_fds(self.socket, 8192, 64)
+            values = dict(line.split("=", 1) for line in data.decode().splitlines())
+            with self.lock:
+                name = values.get("FDNAME", "stored")
+                self.ready += "READY" in values
+                if "FDSTORE" in values:
+                    for fd in fds:
+                        if any(inode(fd) == inode(old) for _, old in self.store):
+                            os.close(fd)
+                        else:
+                            self.store.append((name, fd))
+                    fds = []
+                if "FDSTOREREMOVE" in values:
+                    for entry in [entry for entry in self.store if entry[0] == name]:
+                        os.close(entry[1])
+                        self.store.remove(entry)
+                for fd in fds:
+                    os.close(fd)
+
+    def clear(self):
+        with self.lock:
+            for _, fd in self.store:
+                os.close(fd)
+            self.store = []
+
+
+kernel = None
+manager = None
+environment = dict(os.environ, FAKE_LUO=DIR + "/luo", LUO_KEEPER=DIR + "/socket")
+log = None
+
+
+def start_keeper(managed=True, wait=True, args=()):
+    """Start a keeper, as a service or without a service manager."""
+    env = dict(environment)
+    fds = []
+    if managed:
+        env["NOTIFY_SOCKET"] = manager.path
+        with manager.lock:
+            fds = [(name, os.dup(fd)) for name, fd in manager.store]
+    if fds:
+        env["LISTEN_FDS"] = str(len(fds))
+        env["LISTEN_FDNAMES"] = ":".join(name for name, _ in fds)
+
+    def place():
+        high = [os.dup(fd) if fd > 1000 else os.dup2(fd, 1000 + i)
+                for i, (_, fd) in enumerate(fds)]
+        for i, fd in enumerate(high):
+            os.dup2(fd, 3 + i)
+        os.closerange(3 + len(fds), 4000)
+        if fds:
+            os.environ["LISTEN_PID"] = str(os.getpid())
+
+    ready = manager.ready
+    command = [LUOCTL, "keeper", *args]
+    # The shell knows its own number, which is that of the keeper.
+    keeper = subprocess.Popen(["/bin/sh", "-c", 'LISTEN_PID=$$ exec "$@"', "sh", *command],
+                              env=env, preexec_fn=place, close_fds=False,
+                              stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    for _, fd in fds:
+        os.close(fd)
+    if wait and managed:
+        eventually(lambda: manager.ready > ready or keeper.poll() is not None)
+    elif wait:
+        eventually(lambda: os.path.exists(DIR + "/socket") and
+                   luoctl("list", "--kept").returncode == 0)
+    return keeper
+
+
+def luoctl(*args, user=None, **kwargs):
+    return subprocess.run([LUOCTL, *args], env=environment, user=user, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, timeout=60, **kwargs)
+
+
+def kept(user=None):
+    """What the keeper lists: {(uid, name, fd): (bytes, state)}"""
+    result = luoctl("list", "--kept", "--json", user=user)
+    if result.returncode:
+        return {"error": result.stderr}
+    return {(f["uid"], f["name"], f["fd"]): (f["bytes"], f["state"])
+            for f in json.loads(result.stdout)["kept"]}
+
+
+def run_in(name, command, *options, user=None):
+    return luoctl("run", name, *options, "--", "/bin/sh", "-c", command, user=user)
+
+
+def use_for_long(name):
+    """A command that has NAME until it is killed."""
+    user = subprocess.Popen([LUOCTL, "run", name, "--", "/bin/sh", "-c", "echo; exec sleep 100"],
+                            env=environment, stdout=subprocess.PIPE)
+    user.stdout.readline()
+    return user
+
+
+def die(process):
+    process.kill()
+    process.wait()
+
+
+def exits(what, status, result, *says):
+    check_eq(f"{what}: exit status", status, result.returncode)
+    for text in says:
+        check(f"{what}: it says {text!r}", text in result.stderr, repr(result.stderr))
+
+
+def raw():
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    sock.connect(DIR + "/socket")
+    sock.settimeout(20)
+    return sock
+
+
+def ask(sock, *words, fds=()):
+    data = b"".join(str(word).encode() + b"\0" for word in ("luo-keeper 1", *words))
+    socket.send_fds(sock, [data], list(fds))
+    data, fds, _, _ = socket.recv_fds(sock, 8192, 64)
+    return data.decode().split("\0")[:-1], fds
+
+
+def memfd(content=b"x"):
+    fd = os.memfd_create("test")
+    os.write(fd, content)
+    return fd
+
+
+UID = os.geteuid()
+
+
+def without_keeper():
+    exits("run without a keeper", 1, run_in("a", "true", "--memfd", "ram=4K"),
+          "no keeper runs")
+    exits("list without a keeper", 1, luoctl("list", "--kept"))
+
+
+def usage():
+    for option in ("ram", "=4K", "ram=", "ram=0", "ram=4X", "ram=-1", "ram=4K,huge=3K",
+                   "ram=4K,huge=2M", "r/m=4K", "ram=99999999999999999999", "ram=4K,", "ram=4KK",
+                   "ram=9999999T"):
+        check_eq(f"--memfd {option} is refused", 2,
+                 run_in("a", "true", "--memfd", option).returncode)
+    exits("a memfd twice", 2, run_in("a", "true", "--memfd", "b=4K", "--memfd", "b=4K"))
+    exits("put without a number", 2, luoctl("put", "a", "b"))
+    exits("put a descriptor that there is not", 1, luoctl("put", "a", "b=77"))
+    exits("drop a file of a session", 2, luoctl("drop", "a", "b"))
+    for name in ("", "a/b", "a b", "a:b", ".a", "a\n", "ä", "x" * 80):
+        exits(f"a name {name!r}", 1, run_in(name, "true", "--memfd", "b=4K"))
+    check_eq("nothing is kept of all this", {}, kept())
+
+
+def use():
+    keeper = start_keeper()
+    usage()
+    with open(f"/proc/{keeper.pid}/cmdline") as file:
+        check("the name of its process begins with an @", file.read().startswith("@luoctl\0"))
+    check("it runs from memory",
+          os.readlink(f"/proc/{keeper.pid}/exe").startswith("/memfd:"))
+
+    result = run_in("a", 'echo "$LISTEN_FDS $LISTEN_FDNAMES $LISTEN_PID $$"; echo content >&3',
+                    "--memfd", "ram=1M", "--memfd", "more=4K")
+    exits("run", 0, result)
+    words = result.stdout.split()
+    check_eq("it is given the files", ["2", "ram:more"], words[:2])
+    check_eq("they are those of the command", words[2], words[3])
+    check_eq("they are kept", {(UID, "a", "ram"): (1 << 20, "kept"),
+                               (UID, "a", "more"): (4096, "kept")}, kept())
+    result = run_in("a", "head -c 8 /proc/self/fd/3", "--memfd", "ram=1M")
+    check_eq("they are the same the next time", "content\n", result.stdout)
+    exits("another size", 1, run_in("a", "true", "--memfd", "ram=2M"), "not 2097152")
+    check_eq("nothing has changed", (1 << 20, "kept"), kept().get((UID, "a", "ram")))
+    exits("a command that there is not", 1, luoctl("run", "a", "--", "/none"))
+    check_eq("the status is that of the command", 7, run_in("a", "exit 7").returncode)
+
+    user = use_for_long("a")
+    exits("it is in use", 1, run_in("a", "true"), "in use by process")
+    exits("put while it is in use", 1, luoctl("put", "a", "b=0"), "in use")
+    exits("drop while it is in use", 1, luoctl("drop", "--kept", "a"), "in use")
+    exits("another name is not in use", 0, run_in("b", "true", "--memfd", "ram=4K"))
+    die(user)
+    exits("it is not in use any more", 0, run_in("a", "true"))
+
+    fd = memfd(b"state")
+    exits("put", 0, luoctl("put", "a", f"state={fd}", pass_fds=[fd]))
+    exits("the same name again", 1, luoctl("put", "a", f"state={fd}", pass_fds=[fd]),
+          "there is one with this name")
+    exits("the same file again", 1, luoctl("put", "a", f"other={fd}", pass_fds=[fd]),
+          "in a session already")
+    exits("a file that cannot be kept", 1, luoctl("put", "a", "null=0", stdin=subprocess.DEVNULL),
+          "cannot preserve files of this kind")
+    other = memfd()
+    exits("two files, one of which cannot be kept", 1,
+          luoctl("put", "a", f"one={other}", f"two={fd}", pass_fds=[fd, other]))
+    check_eq("neither is", 4, len(kept()))
+    exits("drop one", 0, luoctl("drop", "--kept", "a", "more"))
+    exits("drop one that there is not", 1, luoctl("drop", "--kept", "a", "ram", "more"))
+    check("the others are there", sorted(f for _, n, f in kept() if n == "a") == ["ram", "state"])
+    exits("drop what there is not", 1, luoctl("drop", "--kept", "none"))
+    exits("drop all", 0, luoctl("drop", "--kept", "a"))
+    check_eq("only the other name is there", {(UID, "b", "ram"): (4096, "kept")}, kept())
+    check_eq("the kernel has one session", ["keeper/%d/b/ram" % UID], kernel.names())
+    check_eq("the service manager has its two files", 2, len(manager.store))
+    os.close(fd)
+    os.close(other)
+    return keeper
+
+
+def signals(keeper):
+    keeper.terminate()
+    time.sleep(0.3)
+    check("SIGTERM does not end it", keeper.poll() is None)
+    exits("nothing is lost by that", 0, run_in("b", "true"))
+    exits("drop the last one", 0, luoctl("drop", "--kept", "b"))
+    keeper.terminate()
+    check_eq("SIGTERM ends it when nothing is kept", 0, keeper.wait(10))
+
+
+def errors():
+    keeper = start_keeper()
+    for name in "ENOSPC", "EBUSY", "ENOMEM", "EUCLEAN", "EACCES":
+        kernel.errors = {"preserve": getattr(errno, name)}
+        exits(f"the kernel says {name}", 1, run_in("a", "true", "--memfd", "ram=4K"),
+              "ram of a cannot be kept")
+        kernel.errors = {}
+    kernel.errors = {"create": errno.EBUSY}
+    exits("the kernel makes no session", 1, run_in("a", "true", "--memfd", "ram=4K"))
+    kernel.errors = {}
+    check_eq("nothing is kept", ({}, [], []), (kept(), kernel.names(), manager.store))
+    kernel.holds_device = True
+    exits("the device is in use all the time", 1, run_in("a", "true", "--memfd", "ram=4K"),
+          "another program has /dev/liveupdate open")
+    timer = threading.Timer(0.3, lambda: setattr(kernel, "holds_device", False))
+    timer.start()
+    exits("the device is in use for a moment", 0, run_in("a", "true", "--memfd", "ram=4K"))
+    fds = [memfd() for _ in range(64)]
+    exits("a name can have 64 files", 1,
+          luoctl("put", "a", *(f"f{fd}={fd}" for fd in fds), pass_fds=fds), "no more than 64")
+    exits("which are together in one packet", 0,
+          luoctl("put", "b", *(f"f{fd}={fd}" for fd in fds), pass_fds=fds))
+    check_eq("all of them are given back", "64\n", run_in("b", "echo $LISTEN_FDS").stdout)
+    exits("drop 64", 0, luoctl("drop", "--kept", "b"))
+    for fd in fds:
+        os.close(fd)
+    luoctl("drop", "--kept", "a")
+    with open(DIR + "/log") as file:
+        check("errors are logged", "ram of a cannot be kept" in file.read())
+    die(keeper)
+
+
+def users():
+    if UID:
+        print("# not root: other users are not tried")
+        return
+    keeper = start_keeper(args=["--limit", "3"])
+    exits("root", 0, run_in("a", "echo root >&3", "--memfd", "ram=4K"))
+    exits("a user with the same name", 0, run_in("a", "echo user >&3", "--memfd", "ram=8K",
+                                                 user=USER))
+    check_eq("each has its own", ("root\n", "user\n"),
+             tuple(run_in("a", "head -n 1 /proc/self/fd/3", user=user).stdout
+                   for user in (None, USER)))
+    check_eq("a user sees its own", [(USER, "a", "ram")], list(kept(USER)))
+    check_eq("root sees all", 2, len(kept()))
+    for verb in "run", "put", "drop":
+        command = {"run": ("run", "a", "--uid", "0", "--", "/bin/true"),
+                   "put": ("put", "--uid", "0", "a", "x=0"),
+                   "drop": ("drop", "--kept", "--uid", "0", "a")}[verb]
+        exits(f"{verb} of files of root", 1, luoctl(*command, user=USER), "files of user 0")
+    check_eq("root can have those of a user", "user\n",
+             run_in("a", "head -n 1 /proc/self/fd/3", "--uid", str(USER)).stdout)
+    exits("a limit", 1, run_in("b", "true", "--memfd", "a=4K", "--memfd", "b=4K", "--memfd",
+                               "c=4K", user=USER), "can have no more files")
+    exits("up to the limit", 0, run_in("b", "true", "--memfd", "a=4K", "--memfd", "b=4K",
+                                       user=USER))
+    result = subprocess.run(["/usr/bin/python3", "-c", f"""
+import socket
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+s.connect("{DIR}/socket")
+s.send(b"luo-keeper 1\\0replace\\0")
+print(s.recv(1000).decode())"""], user=USER, stdout=subprocess.PIPE, text=True)
+    check("a user cannot replace the keeper", "only root" in result.stdout)
+    exits("the keeper goes on", 0, run_in("a", "true"))
+    kexec_after(keeper)
+    keeper = start_keeper()
+    check_eq("the file is the user's in the next kernel", str(USER), run_in(
+        "a", "stat -Lc %u /proc/self/fd/3", user=USER).stdout.strip())
+    check_eq("it can open it again", "user\n", run_in("a", "head -n 1 /proc/self/fd/3",
+                                                      user=USER).stdout)
+    for user in None, USER:
+        luoctl("drop", "--kept", "a", user=user)
+    luoctl("drop", "--kept", "b", user=USER)
+    die(keeper)
+
+
+def hanging():
+    keeper = start_keeper()
+    idle = [raw() for _ in range(200)]
+    deaf = raw()
+    deaf.settimeout(0.2)
+    try:
+        for _ in range(100000):
+            deaf.send(b"luo-keeper 1\0get\0%d\0none\0" % UID)
+    except OSError:
+        pass
+    exits("clients that hang", 0, run_in("a", "echo kept >&3", "--memfd", "ram=4K"))
+    chance = random.Random(1)
+    for _ in range(300):
+        sock = raw()
+        data = bytes(chance.randrange(256) for _ in range(chance.randrange(1, 200)))
+        if chance.random() < 0.7:
+            words = [chance.choice(["claim", "get", "put", "drop", "list", "none", "", str(UID),
+                                    "a", "ram", "7", "-1", "4294967295", "x" * 300])
+                     for _ in range(chance.randrange(6))]
+            data = b"luo-keeper 1\0" + b"".join(w.encode() + b"\0" for w in words)
+            data = data if b"\0drop\0" not in data else data[:-1]
+        if chance.random() < 0.05:
+            data = data.ljust(9000, b"\0")
+        files = [os.open("/dev/null", os.O_RDWR) for _ in range(chance.randrange(8))]
+        socket.send_fds(sock, [data], files)
+        for fd in files:
+            os.close(fd)
+        sock.close()
+    check_eq("after packets that are none", "kept\n",
+             run_in("a", "head -n 1 /proc/self/fd/3").stdout)
+    check("the keeper has closed what came with them", eventually(
+        lambda: len(os.listdir(f"/proc/{keeper.pid}/fd")) < 300), os.listdir(
+            f"/proc/{keeper.pid}/fd"))
+    sock = raw()
+    check_eq("more files than names", str(errno.EINVAL),
+             ask(sock, "put", UID, "p", "one", fds=[memfd(), memfd()])[0][0])
+    check_eq("more names than files", str(errno.EINVAL),
+             ask(sock, "put", UID, "p", "one", "two", fds=[memfd()])[0][0])
+    check_eq("no files", str(errno.EINVAL), ask(sock, "put", UID, "p")[0][0])
+    check_eq("only what was put is kept", [(UID, "a", "ram")], list(kept()))
+    for sock in idle:
+        sock.close()
+    luoctl("drop", "--kept", "a")
+    die(keeper)
+
+
+def kexec_after(keeper):
+    """Kill it, as nothing else survives, and boot another kernel."""
+    check("kexec", kernel.kexec())
+    die(keeper)
+    manager.clear()
+
+
+def make(name, content):
+    exits(f"make {name}", 0, run_in(name, f"echo {content} >&3", "--memfd", "ram=64K"))
+
+
+def content_of(name):
+    return run_in(name, "head -n 1 /proc/self/fd/3").stdout.strip()
+
+
+def kexec():
+    keeper = start_keeper()
+    for i in range(5):
+        make(f"vm{i}", f"content{i}")
+    run_in("order", "true", "--memfd", "b=4K", "--memfd", "a=4K", "--memfd", "c=4K")
+    for i in range(3):
+        kexec_after(keeper)
+        keeper = start_keeper()
+        check_eq("the files are in the same order", "b:a:c\n",
+                 run_in("order", "echo $LISTEN_FDNAMES").stdout)
+        check_eq("all is there after a kexec", [f"content{i}" for i in range(5)],
+                 [content_of(f"vm{i}") for i in range(5)])
+        check_eq("the old sessions are finished", {}, kernel.incoming)
+        check_eq("new ones are there", 8, len(kernel.names()))
+    luoctl("drop", "--kept", "order")
+
+    # What cannot be taken over yet is not taken for something that is not there.
+    kexec_after(keeper)
+    kernel.errors = {"preserve": errno.ENOMEM}
+    keeper = start_keeper()
+    check_eq("it is listed", {(0, "missing")}, set(kept().values()))
+    exits("it cannot be had", 1, run_in("vm0", "true", "--memfd", "ram=64K"),
+          "cannot be had now")
+    exits("nor dropped", 1, luoctl("drop", "--kept", "vm0"), "is not taken over")
+    check("no kexec loses it", not kernel.kexec())
+    kernel.errors = {}
+    check("it is taken over later", eventually(lambda: content_of("vm0") == "content0"))
+    check("all of it", eventually(lambda: set(kept().values()) == {(65536, "kept")}))
+    check_eq("the old sessions are finished", {}, kernel.incoming)
+
+    kexec_after(keeper)
+    kernel.holds_device = True
+    keeper = start_keeper()
+    exits("the device is in use: it cannot be had", 1, run_in("vm0", "true"), "cannot be had")
+    kernel.holds_device = False
+    check_eq("it is taken over when it is asked for", "content0", content_of("vm0"))
+    for i in range(5):
+        luoctl("drop", "--kept", f"vm{i}")
+    check_eq("all of it can be dropped", ([], {}), (kernel.names(), kept()))
+    die(keeper)
+
+
+def killed():
+    keeper = start_keeper()
+    make("vm0", "content0")
+    make("vm1", "content1")
+    kernel.min_outgoing = len(kernel.names())
+    for _ in range(3):
+        die(keeper)
+        keeper = start_keeper()
+        check_eq("killed and started again", ["content0", "content1"],
+                 [content_of("vm0"), content_of("vm1")])
+    check_eq("there was a session all the time", 2, kernel.min_outgoing)
+
+    # In each step of taking something over, before and after the kernel has done it.
+    lost = []
+    for after in False, True:
+        for step in range(1, 16):
+            kexec_after(keeper)
+            kernel.nr_ops, kernel.kill_at, kernel.kill_after = 0, step, after
+            first = start_keeper()
+            first.poll()
+            if kernel.kill_at is not None:
+                kernel.kill_at = None
+                keeper = first
+                break
+            first.wait()
+            keeper = start_keeper()
+            contents = [content_of("vm0"), content_of("vm1")]
+            if contents != ["content0", "content1"] or kernel.incoming or \
+                    len(kernel.names()) != 2:
+                lost.append((step, after, contents))
+    check("killed while it takes over", not lost, lost)
+    check("in each of more than ten steps", step > 10, step)
+
+    # While a client puts something: if it was told that it is kept, it is.
+    lost = []
+    for step in range(1, 5):
+        for after in False, True:
+            kernel.nr_ops, kernel.kill_at, kernel.kill_after = 0, step, after
+            put = run_in("new", "true", "--memfd", "ram=4K").returncode
+            died = kernel.kill_at is None
+            kernel.kill_at = None
+            if died:
+                keeper.wait()
+                keeper = start_keeper()
+            there = (UID, "new", "ram") in kept()
+            if put == 0 and not there or len(kernel.names()) != 2 + there:
+                lost.append((step, after, put, there, kernel.names()))
+            luoctl("drop", "--kept", "new")
+    check("killed while something is put", not lost, lost)
+    check_eq("the others are there", ["content0", "content1"],
+             [content_of("vm0"), content_of("vm1")])
+    return keeper
+
+
+def replaced(keeper):
+    user = use_for_long("vm0")
+    exits("it is in use", 1, run_in("vm0", "true"), "in use by process")
+    kernel.min_outgoing = len(kernel.names())
+    for i in range(3):
+        new = start_keeper(managed=i != 1)
+        check_eq("a second keeper replaces the first", 0, keeper.wait(20))
+        keeper = new
+        check_eq("all is there", "content1", content_of("vm1"))
+        exits("it is still in use", 1, run_in("vm0", "true"), "in use by process")
+    die(user)
+    check_eq("and is there", "content0", content_of("vm0"))
+
+    news = [start_keeper(wait=False) for _ in range(4)]
+    check("of many keepers one is left", eventually(
+        lambda: [keeper.poll() for keeper in [keeper] + news].count(None) == 1))
+    keeper = [new for new in news if new.poll() is None]
+    check_eq("no other has failed", {0}, {new.wait() for new in news if new not in keeper})
+    check_eq("the last one has all", ["content0", "content1"],
+             [content_of("vm0"), content_of("vm1")])
+    check_eq("there was a session all the time", 2, kernel.min_outgoing)
+    keeper = keeper[0]
+
+    # One that hangs.
+    keeper.send_signal(signal.SIGSTOP)
+    new = start_keeper(wait=False)
+    check_eq("a keeper that hangs is not replaced", 1, new.wait(60))
+    keeper.send_signal(signal.SIGCONT)
+    check_eq("it has lost nothing", "content0", content_of("vm0"))
+    die(keeper)
+    check_eq("nothing is left without one", 1, run_in("vm0", "true").returncode)
+
+
+def begin():
+    global kernel, manager, log
+    subprocess.run(["rm", "-rf", DIR], check=True)
+    os.makedirs(DIR)
+    # Users other than root have to come in.
+    os.chmod(DIR, 0o755)
+    log = open(DIR + "/log", "a")
+    os.umask(0o022)
+    kernel, manager = Kernel(), Manager()
+
+
+def main():
+    begin()
+    without_keeper()
+    signals(use())
+    errors()
+    users()
+    hanging()
+    kexec()
+    replaced(killed())
+    sys.exit(failed)
+
+
+if __name__ == "__main__":
+    main()
