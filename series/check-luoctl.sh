@@ -276,6 +276,16 @@ keeper() {
 	[ "$(grep -c '^ok ' "$out/keeper")" -gt 150 ] || echo "it tries next to nothing"
 }
 
+# The same with QEMU, which may not be there.
+vm() {
+	local rc=0
+	make -s -C "$tool" "OUTPUT=$out/build" "CFLAGS=-O2 -Werror" check-vm > "$out/vm" 2>&1 || rc=$?
+	! grep SKIP "$out/vm" > /dev/null || return 0
+	[ $rc = 0 ] || echo "it ends with an error"
+	grep -v '^ok ' "$out/vm"
+	[ "$(grep -c '^ok ' "$out/vm")" -gt 40 ] || echo "it tries next to nothing"
+}
+
 # Installed twice, so that what is there already is no problem.
 rm -rf "$root"
 { install_tool install && install_tool install; } > "$out.log" 2>&1 || {
@@ -296,6 +306,7 @@ check "the page of luoctl misses no command" < <(described 2>&1)
 check "bash completes commands, options and sessions" < <(completion 2>&1)
 check "luoctl without libraries is where its unit looks" < <(static_luoctl 2>&1)
 check "the keeper loses nothing" < <(keeper)
+check "a virtual machine goes on with what is kept" < <(vm)
 check "progress is shown when something takes long" < <(shows_progress 2>&1)
 check "all has the same version" < <(version 2>&1)
 check "errors are JSON, too" < <(json 2>&1)
