@@ -23,6 +23,7 @@
 
 #include <linux/init.h>
 #include <linux/kernfs.h>
+#include <linux/kexec.h>
 #include <linux/kho_mm.h>
 #include <linux/kobject.h>
 #include <linux/minmax.h>
@@ -33,6 +34,7 @@
 #include <linux/slab.h>
 #include <linux/sysfs.h>
 
+#include "../kexec_internal.h"
 #include "kho_internal.h"
 
 /* /sys/kernel/kho/incoming. NULL without a handover, or if it could not be created. */
@@ -68,6 +70,24 @@ static ssize_t out_preserved_show(struct kobject *kobj,
 /* Only for root: it looks at the whole tree, which any user could have it do in a loop. */
 static struct kobj_attribute out_preserved_attr =
 	__ATTR(preserved_bytes, 0400, out_preserved_show, NULL);
+
+static ssize_t image_show(struct kobject *kobj, struct kobj_attribute *attr,
+			  char *buf)
+{
+	const char *image = "none";
+
+	if (!kexec_trylock())
+		return -EBUSY;
+
+	if (kexec_image)
+		image = kexec_image->kho.fdt_phys ? "handover" : "plain";
+	kexec_unlock();
+
+	return sysfs_emit(buf, "%s\n", image);
+}
+
+/* Only for root: while a process reads it, no other one can load an image. */
+static struct kobj_attribute image_attr = __ATTR(image, 0400, image_show, NULL);
 
 static ssize_t in_preserved_show(struct kobject *kobj,
 				 struct kobj_attribute *attr, char *buf)
@@ -317,6 +337,7 @@ static int __init create_out(struct kobject *root)
 		return -ENOMEM;
 
 	err = sysfs_create_file(dir, &out_preserved_attr.attr) ?:
+	      sysfs_create_file(dir, &image_attr.attr) ?:
 	      kho_sysfs_list(dir, "ranges", &ranges_ops, &kho_out.tree);
 	if (err)
 		kobject_put(dir);

@@ -448,6 +448,9 @@ static int cmd_check(int argc, char **argv)
 	check_unclaimed();
 	check_kernel(&image);
 	check_cmdline_and_initrd(&image);
+	if (is_image("plain"))
+		add(WARNING,
+		    "the kernel that is loaded carries no handover: a kexec would be refused until luoctl kexec replaces it");
 	if (!findings[PROBLEM].nr)
 		check_loading(&image);
 

@@ -34,11 +34,12 @@ static int cmd_kexec(int argc, char **argv)
 		{ "reuse-cmdline", no_argument, NULL, 'r' },
 		{ "command-line", required_argument, NULL, 'c' },
 		{ "load-only", no_argument, NULL, 'l' },
+		{ "if-needed", no_argument, NULL, 'n' },
 		{ "discard", no_argument, NULL, 'd' },
 		{}
 	};
 	struct image image = {};
-	bool load_only = false, discard = false;
+	bool load_only = false, discard = false, if_needed = false;
 	const char *problem;
 	int option, device, err;
 
@@ -47,11 +48,14 @@ static int cmd_kexec(int argc, char **argv)
 			load_only = true;
 		else if (option == 'd')
 			discard = true;
+		else if (option == 'n')
+			if_needed = true;
 		else
 			image_option(&image, option);
 	}
 
-	if (optind != argc - 1 || !image.cmdline || (load_only && discard))
+	if (optind != argc - 1 || !image.cmdline || (load_only && discard) ||
+	    (if_needed && !load_only))
 		fail_usage();
 	image.kernel = argv[optind];
 
@@ -61,6 +65,10 @@ static int cmd_kexec(int argc, char **argv)
 		fail(EXIT_FAILED, 0, "%s", problem);
 	if (!discard)
 		check_unfinished();
+	if (if_needed && is_image("handover")) {
+		print_status();
+		return EXIT_OK;
+	}
 	/* If another program has the device, luoctl check loads nothing. */
 	device = exclude_check();
 	err = load_image(&image);
@@ -82,7 +90,7 @@ static int cmd_kexec(int argc, char **argv)
 const struct verb kexec_verb = {
 	.name = "kexec",
 	.usage =
-	"KERNEL [--initrd FILE] (--reuse-cmdline | --command-line STRING) [--load-only | --discard]",
+	"KERNEL [--initrd FILE] (--reuse-cmdline | --command-line STRING) [--load-only [--if-needed] | --discard]",
 	.help =
 	"Check that a handover to KERNEL can happen, load it, print the status, and reboot at\n"
 	"once: services are not stopped.\n"
@@ -91,6 +99,8 @@ const struct verb kexec_verb = {
 	"  --reuse-cmdline             with the command line of this kernel\n"
 	"  --command-line STRING       with another one\n"
 	"  --load-only                 leave the reboot to kexec -e or systemctl kexec\n"
+	"  --if-needed                 with --load-only: not if the one that is loaded carries a\n"
+	"                              handover\n"
 	"  --discard                   give up all sessions of the previous kernel that are\n"
 	"                              not finished\n",
 	.run = cmd_kexec,

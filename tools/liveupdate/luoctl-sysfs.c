@@ -25,6 +25,19 @@ long long sysfs_number(const char *path)
 	return value;
 }
 
+bool is_image(const char *kind)
+{
+	FILE *file = fopen(KHO_DIR "outgoing/image", "re");
+	char word[16] = "";
+
+	if (!file)
+		return false;
+	if (fscanf(file, "%15s", word) != 1)
+		*word = '\0';
+	fclose(file);
+	return !strcmp(word, kind);
+}
+
 /*
  * Find the value of @key in a line, a word and then pairs of a key and a value. That of
  * "name" or "kind" is the last one, and goes on to the end of the line. Returns NULL if

@@ -124,6 +124,12 @@ void progress_end(void);
 /* Read a number from sysfs. Returns -1 if the file is not there. */
 long long sysfs_number(const char *path);
 
+/*
+ * Whether the image that is loaded is "none", or carries a "handover", or is a "plain" one
+ * without. False if the kernel does not tell.
+ */
+bool is_image(const char *kind);
+
 /* A file of a session. */
 struct listed_file {
 	uint64_t token;

@@ -6,20 +6,29 @@ STAGES=2
 APPEND="liveupdate=on"
 TIMEOUT=${KHO_TIMEOUT:-300}
 
+IMAGE=/sys/kernel/kho/outgoing/image
+
 stage1()
 {
 	local preserved before frozen
 	program luo_handover keep one 100 two 100 three 100
 	preserved=$(counter out/preserved_pages)
 
+	check_eq "no image is loaded" none "$(cat $IMAGE)"
 	check "an image without a handover is loaded" kexec -c -l /boot/bzImage \
 		--initrd=/sys/firmware/initrd --command-line="$(next_cmdline 2)"
+	check_eq "sysfs knows that it carries none" plain "$(cat $IMAGE)"
+	exits 0 "luoctl check knows it, too" luoctl check /boot/bzImage --reuse-cmdline
+	says "warning: the kernel that is loaded carries no handover: .*"
 	refused "busy"
 	check "and says why" \
 		log "luo: kexec refused: the image carries no handover, and 300 files are preserved"
 	check_eq "nothing was frozen for it" 0 "$(calls freeze)"
 
 	load_next 2
+	check_eq "sysfs knows that the next one carries one" handover "$(cat $IMAGE)"
+	exits 0 "luoctl kexec need not load it" luoctl kexec /boot/none --load-only --if-needed \
+		--reuse-cmdline
 	for nr in 1 101 150 300; do
 		echo $nr > $TEST/fail_freeze
 		refused "temporarily unavailable"

@@ -21,7 +21,8 @@ stage1()
 	exits 1 "a memfd that cannot be kept" luoctl run vm --memfd huge=2M,huge=2M -- true
 	check_eq "each file has a session" 3 "$(cat /sys/kernel/liveupdate/outgoing/nr_sessions)"
 	check "a session says what it is" \
-		grep -q "^session files 2 name keeper/1000/vm/ram$" /sys/kernel/liveupdate/outgoing/sessions
+		grep -q "^session files 2 name keeper/1000/vm/ram$" \
+			/sys/kernel/liveupdate/outgoing/sessions
 
 	check "a signal is sent to the keeper" kill "$KEEPER"
 	exits 0 "it goes on" luoctl run vm -- true
