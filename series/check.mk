@@ -24,7 +24,7 @@ tests_of = $(sort $(patsubst $(selftests)/$(1)/tests/%.sh,%,$(wildcard $(selftes
 
 # With mainline or a kernel of their own, such as one that has hwpoison; see below.
 elsewhere_kho := faults interop% poison
-elsewhere_liveupdate := memfd_faults interop% module keeper systemd soak
+elsewhere_liveupdate := memfd_faults interop% module keeper systemd soak vm
 
 # Those of "damage" are one for each group of damage_*, which "all" tries in all kinds.
 # limits_* are more sizes of RAM.
@@ -37,7 +37,7 @@ main_liveupdate := $(filter-out $(elsewhere_liveupdate),$(call tests_of,liveupda
 # kinds of damage meet sanitizers in user space.
 sanitize_kho := $(filter-out interop% large_late four_cpus efi fragmentation reserve_mem_large \
 	scratch_high scratch_pieces limits% damage_%,$(call tests_of,kho))
-sanitize_liveupdate := $(filter-out interop% module keeper systemd soak,$(call tests_of,liveupdate))
+sanitize_liveupdate := $(filter-out interop% module keeper systemd soak vm,$(call tests_of,liveupdate))
 
 nodeferred_kho := handover early numa numa_memoryless reserve_mem_large storm overlap
 nodeferred_liveupdate := module keeper ioctls
@@ -99,7 +99,7 @@ $(filter %/successor_without,$(scenarios)): cloud
 
 kernels := kernel/x86_64-debug \
 	$(call in_all,kernel/x86_64 kernel/x86_64-sanitize kernel/x86_64-nodeferred)
-tests := $(call in_all,bisect soak systemd) interop user refresh lint docs memblock sources
+tests := $(call in_all,bisect soak systemd vm) interop user refresh lint docs memblock sources
 phases := tree mainline $(kernels) cloud programs accel $(scenarios) $(tests)
 
 all: $(phases)
@@ -164,6 +164,8 @@ interop: mainline kernel/x86_64-debug programs accel
 	+@KHO_KERNEL=x86_64-debug $(s)/phase.sh -s -r "$(guest) $(interop_inputs)" $@ "Handing over to mainline and back" $(s)/interop.sh $(call in_all,--all)
 systemd: kernel/x86_64-nodeferred programs accel
 	$(phase) -s $@ "systemd keeps a memfd over its kexec" $(s)/systemd.sh
+vm: kernel/x86_64-nodeferred programs accel
+	$(phase) -s $@ "A virtual machine outlives the kernel of its host" $(s)/vm.sh
 soak: kernel/x86_64 programs accel
 	$(phase) -r "$(guest) $(selftests)/liveupdate/tests/soak.sh $(call image,x86_64) $(s)/soak.sh" \
 		$@ "50 handovers in a row" env N=50 $(s)/soak.sh
