@@ -50,13 +50,15 @@ $(3:%=scenario/$(1)/$(2)/%): $(4) accel | kernel/$(1)
 endef
 
 # "all" leaves out a scenario that has passed with the same inputs, see phase.sh: the files of
-# all scenarios, programs, its own file, and the kernels that it boots.
-guest := $(filter-out %/tests %/bench %/Makefile %.c %.h $(selftests)/kho/config%, \
-	$(wildcard $(selftests)/kho/* $(selftests)/liveupdate/*)) \
+# all scenarios, programs, its own file, and the kernels that it boots. They are those in
+# build/linux, as one that is edited here meanwhile is not what has passed.
+composed := $(build)/linux/tools/testing/selftests
+guest = $(filter-out %/tests %/bench %/Makefile %.c %.h $(composed)/kho/config%, \
+	$(wildcard $(composed)/kho/* $(composed)/liveupdate/*)) \
 	$(build)/liveupdate $(s)/lib.sh $(s)/scenario.sh
 modules = $(patsubst %,$(build)/x86_64-nodeferred/kernel/liveupdate/tests/%.ko,luo_test luo_flb_test)
 word_of_name = $(word $(1),$(subst /, ,$@))
-inputs = $(guest) $(selftests)/$(call word_of_name,3)/tests/$(@F).sh \
+inputs = $(guest) $(composed)/$(call word_of_name,3)/tests/$(@F).sh \
 	$(call image,$(call word_of_name,2)) \
 	$(if $(findstring nodeferred/liveupdate,$@),$(modules)) \
 	$(if $(filter successor_without,$(@F)),$(wildcard $(build)/cloud/vmlinuz))
@@ -158,7 +160,7 @@ bisect: kernel/x86_64 accel
 
 # Debian's mirror may not have what these take.
 interop_inputs = $(build)/mainline.list $(wildcard $(build)/mainline-*/.kho-version) \
-	$(foreach t,kho/tests/interop liveupdate/tests/interop,$(wildcard $(selftests)/$(t)*)) \
+	$(foreach t,kho/tests/interop liveupdate/tests/interop,$(wildcard $(composed)/$(t)*)) \
 	$(call image,x86_64-debug) $(wildcard $(call image,mainline-x86_64-*)) $(s)/interop.sh
 interop: mainline kernel/x86_64-debug programs accel
 	+@KHO_KERNEL=x86_64-debug $(s)/phase.sh -s -r "$(guest) $(interop_inputs)" $@ "Handing over to mainline and back" $(s)/interop.sh $(call in_all,--all)
@@ -167,7 +169,7 @@ systemd: kernel/x86_64-nodeferred programs accel
 vm: kernel/x86_64-nodeferred programs accel
 	$(phase) -s $@ "A virtual machine outlives the kernel of its host" $(s)/vm.sh
 soak: kernel/x86_64 programs accel
-	$(phase) -r "$(guest) $(selftests)/liveupdate/tests/soak.sh $(call image,x86_64) $(s)/soak.sh" \
+	$(phase) -r "$(guest) $(composed)/liveupdate/tests/soak.sh $(call image,x86_64) $(s)/soak.sh" \
 		$@ "50 handovers in a row" env N=50 $(s)/soak.sh
 
 .PHONY: all list $(phases)
