@@ -81,15 +81,17 @@ static unsigned long first_key(unsigned long key, unsigned int level)
 	return key & (~0UL << level_shift(level + 1));
 }
 
-static bool entry_valid(const struct kho_radix_tree *tree, u64 entry, unsigned long key,
-			unsigned int level)
+/* Inlined, as most trees are trusted: then this costs next to nothing. */
+static __always_inline bool entry_valid(const struct kho_radix_tree *tree, u64 entry,
+					unsigned long key, unsigned int level)
 {
 	return !tree->node_valid || tree->node_valid(entry, first_key(key, level), level);
 }
 
 /* The node at @level that an entry refers to, or NULL if there is none to follow. */
-static struct kho_radix_node *entry_node(const struct kho_radix_tree *tree, u64 entry,
-					 unsigned long key, unsigned int level)
+static __always_inline struct kho_radix_node *
+entry_node(const struct kho_radix_tree *tree, u64 entry, unsigned long key,
+	   unsigned int level)
 {
 	if (!entry || !entry_valid(tree, entry, key, level))
 		return NULL;
