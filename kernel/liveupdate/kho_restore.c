@@ -351,7 +351,8 @@ static bool claim_pages(unsigned long pfn, unsigned long nr_pages)
 	bool early = kho_pages_early_lock();
 	bool claimed = false;
 
-	if (kho_run_preserved(pfn, nr_pages)) {
+	/* Struct pages are initialized for nothing that is not preserved. */
+	if (!early || kho_run_preserved(pfn, nr_pages)) {
 		if (early)
 			kho_init_pages_early(pfn, pfn + nr_pages);
 		claimed = kho_claim_run(pfn, nr_pages);
