@@ -109,25 +109,70 @@ struct folio *kho_alloc_folio(unsigned int order, gfp_t gfp)
 }
 
 /*
- * A hint, and whether all blocks that the leaf can hold may be preserved, as far as
- * somebody has looked.
+ * The blocks of a run have different orders, each of which has a leaf of its own. What is
+ * preserved in turns, such as folios and pages that list them, lies in different leaves of
+ * one order.
+ */
+#define NR_RECENT_ORDERS	(MAX_PAGE_ORDER + 1)
+#define NR_RECENT_LEAVES	4
+
+/**
+ * struct out_hint - leaves of the outgoing tree that a CPU has used
+ * @hint: the leaf that was used last
+ * @preservable: all blocks that this leaf can hold may be preserved, as far as somebody
+ *		 has looked
+ * @looked: somebody has
+ * @recent: leaves that were used before, by the order of their blocks
  */
 struct out_hint {
 	struct kho_leaf_hint hint;
 	bool preservable;
 	bool looked;
+	struct kho_leaf_hint recent[NR_RECENT_ORDERS][NR_RECENT_LEAVES];
 };
 
 static DEFINE_PER_CPU(struct out_hint, out_hint);
 
+/* Where the leaf of @key is if it was used lately. Large orders share their places. */
+static struct kho_leaf_hint *recent_hint(struct out_hint *hint, unsigned long key)
+{
+	unsigned int order = min_t(unsigned int, kho_key_order(key), NR_RECENT_ORDERS - 1);
+
+	return &hint->recent[order][key / KHO_LEAF_KEYS % NR_RECENT_LEAVES];
+}
+
+static void set_last(struct out_hint *hint, const struct kho_leaf_hint *last)
+{
+	hint->hint = *last;
+	hint->preservable = false;
+	hint->looked = false;
+}
+
 static void set_hint(unsigned long key, unsigned long *leaf, unsigned int generation)
 {
-	struct out_hint new = {
-		.hint = kho_leaf_hint(key, leaf, generation),
-	};
+	const struct kho_leaf_hint new = kho_leaf_hint(key, leaf, generation);
+	struct out_hint *hint = get_cpu_ptr(&out_hint);
 
-	*get_cpu_ptr(&out_hint) = new;
+	*recent_hint(hint, key) = new;
+	set_last(hint, &new);
 	put_cpu_ptr(&out_hint);
+}
+
+/* The leaf of @key, or NULL when no hint is about it. Then that is the last one. */
+static unsigned long *recall_leaf(struct out_hint *hint, unsigned long key)
+{
+	unsigned long *leaf = kho_hinted_leaf(&hint->hint, &kho_out.tree, key);
+	const struct kho_leaf_hint *recent;
+
+	if (leaf)
+		return leaf;
+
+	recent = recent_hint(hint, key);
+	leaf = kho_hinted_leaf(recent, &kho_out.tree, key);
+	if (leaf)
+		set_last(hint, recent);
+
+	return leaf;
 }
 
 /* To look at each section of a leaf of larger blocks would take too long. */
@@ -172,11 +217,10 @@ static __always_inline bool add_preservable(unsigned long key)
 	return leaf;
 }
 
-/* Add a key if the hint knows its leaf. */
+/* Add a key if a hint knows its leaf. */
 static bool add_by_hint(unsigned long key, bool *added)
 {
-	const struct out_hint *hint = get_cpu_ptr(&out_hint);
-	unsigned long *leaf = kho_hinted_leaf(&hint->hint, &kho_out.tree, key);
+	unsigned long *leaf = recall_leaf(get_cpu_ptr(&out_hint), key);
 
 	if (leaf)
 		*added = !test_and_set_bit(kho_radix_leaf_bit(key), leaf);
@@ -240,11 +284,23 @@ int kho_preserve_block(unsigned long pfn, unsigned int order, bool *added)
 	return err;
 }
 
-/* The same for a key that is to be deleted: -1 when there is no hint. */
-static __always_inline int del_by_hint(unsigned long key)
+/* The same for a key that is to be deleted, if it is the last hint: -1 when it is not. */
+static __always_inline int del_by_last_hint(unsigned long key)
 {
 	const struct out_hint *hint = get_cpu_ptr(&out_hint);
 	unsigned long *leaf = kho_hinted_leaf(&hint->hint, &kho_out.tree, key);
+	int deleted = -1;
+
+	if (leaf)
+		deleted = test_and_clear_bit(kho_radix_leaf_bit(key), leaf);
+	put_cpu_ptr(&out_hint);
+
+	return deleted;
+}
+
+static int del_by_hint(unsigned long key)
+{
+	unsigned long *leaf = recall_leaf(get_cpu_ptr(&out_hint), key);
 	int deleted = -1;
 
 	if (leaf)
@@ -259,6 +315,11 @@ static noinline bool del_key(unsigned long key)
 {
 	unsigned int generation;
 	unsigned long *leaf;
+	int deleted;
+
+	deleted = del_by_hint(key);
+	if (deleted >= 0)
+		return deleted;
 
 	guard(rcu)();
 
@@ -280,7 +341,7 @@ static void unpreserve_block(unsigned long pfn, unsigned int order)
 	if (!kho_debug_begin_del(pfn, order))
 		return;
 
-	deleted = del_by_hint(key);
+	deleted = del_by_last_hint(key);
 	if (deleted < 0)
 		deleted = del_key(key);
 	kho_debug_end(pfn, order, false);

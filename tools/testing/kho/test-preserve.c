@@ -287,6 +287,40 @@ TEST(alloc_accounted)
 	handover_end();
 }
 
+/* Leaves that are used in turns, so that there is a hint about each, and then gone. */
+TEST(preserve_in_turns)
+{
+	unsigned int round, nr_leaves, i;
+	long nr_nodes;
+
+	handover_begin();
+	nr_nodes = shim_live();
+	for (round = 0; round < 16; round++) {
+		nr_leaves = round / 2 + 1;
+		for (i = 0; i < 64; i++) {
+			unsigned long pfn = i % nr_leaves * KHO_LEAF_KEYS + i / nr_leaves;
+
+			EXPECT_EQ(kho_preserve_folio(FOLIO(pfn, 0)), 0);
+			EXPECT(handover_has(pfn, 0));
+		}
+		EXPECT_EQ(kho_preserve_pages(pfn_to_page(8 * KHO_LEAF_KEYS + 1), 1023), 0);
+		EXPECT_EQ(handover_nr_pages(), 64 + 1023);
+
+		kho_unpreserve_pages(pfn_to_page(8 * KHO_LEAF_KEYS + 1), 1023);
+		for (i = 0; i < 64; i++)
+			kho_unpreserve_folio(FOLIO(i % nr_leaves * KHO_LEAF_KEYS +
+						   i / nr_leaves, 0));
+		EXPECT_EQ(handover_nr_pages(), 0);
+
+		/* Every second time the leaves stay. */
+		if (round % 2)
+			shim_run_work();
+	}
+	shim_run_work();
+	EXPECT_EQ(shim_live(), nr_nodes);
+	handover_end();
+}
+
 TEST(preserve_prune)
 {
 	long nr_nodes, nr_more;
