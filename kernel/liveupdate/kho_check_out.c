@@ -17,7 +17,8 @@
  * tells the next kernel of, those in scratch, and those that a preserved block of a higher
  * order contains. That bitmap is empty for most leaves, and compared with the leaf
  * otherwise. An order-12 leaf, for example, covers 512 GiB, and one order-18 block of 1 GiB
- * in it rules out 64 of its bits.
+ * in it rules out 64 of its bits. If a leaf has only a few blocks, each of them is looked at
+ * instead: a large run has leaves of many orders, and one or two blocks in each.
  *
  * Blocks are preserved and unpreserved while the check runs. Nodes stay, because the check
  * holds kho_out.nodes_lock for reading. Two blocks that overlap may never have been
@@ -356,8 +357,8 @@ static bool forbid_contained(phys_addr_t start, unsigned int order, unsigned int
 	return any;
 }
 
-/* Check the blocks of a leaf, which are all of one order. */
-static int check_leaf(const unsigned long *leaf, unsigned long base)
+/* Check the blocks of a leaf by ruling out which ones there must not be. */
+static int check_all_blocks(const unsigned long *leaf, unsigned long base)
 {
 	unsigned int order = kho_key_order(base), larger;
 	phys_addr_t start = kho_key_phys(base);
@@ -383,6 +384,32 @@ static int check_leaf(const unsigned long *leaf, unsigned long base)
 	}
 
 	bitmap_zero(check.forbidden, KHO_LEAF_KEYS);
+	return 0;
+}
+
+/* To look at each of so many blocks takes less than to go through a bitmap. */
+#define FEW_BLOCKS	8
+
+/* Check the blocks of the leaf that @iter has found, with @first as the first of them. */
+static int check_leaf(const struct kho_radix_iter *iter, unsigned long first)
+{
+	unsigned long base = iter->base, key = first, keys[FEW_BLOCKS];
+	struct kho_radix_iter rest = *iter;
+	unsigned int nr = 0, i;
+	int err;
+
+	do {
+		if (nr == FEW_BLOCKS)
+			return check_all_blocks((const unsigned long *)iter->leaf, base);
+		keys[nr++] = key++;
+	} while (kho_radix_iter_next(&rest, &key, base + KHO_LEAF_KEYS - 1));
+
+	for (i = 0; i < nr; i++) {
+		err = check_block(keys[i]);
+		if (err)
+			return err;
+	}
+
 	return 0;
 }
 
@@ -440,7 +467,7 @@ static int check_blocks(void)
 			err = check_block(key);
 			key++;
 		} else {
-			err = check_leaf((const unsigned long *)iter.leaf, iter.base);
+			err = check_leaf(&iter, key);
 			key = iter.base + KHO_LEAF_KEYS;
 		}
 		if (err)

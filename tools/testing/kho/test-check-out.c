@@ -79,24 +79,41 @@ TEST(check_out_nothing)
 	handover_end();
 }
 
+/* A block at its last page, one behind it, and one before it. */
+static void check_overlaps(unsigned int order, unsigned int other)
+{
+	accepted();
+	add((2UL << order) - (1UL << other), other);
+	refused(-EPROTO, 1);
+	del((2UL << order) - (1UL << other), other);
+	add(2UL << order, other);
+	add((1UL << order) - (1UL << other), other);
+	accepted();
+	del(2UL << order, other);
+	del((1UL << order) - (1UL << other), other);
+}
+
+/* So many that they are not looked at one by one. */
+#define NR_MANY		16
+
 TEST(check_out_overlap)
 {
-	unsigned int order, other;
+	unsigned int order, other, i;
 
 	begin_with_ram();
 	for (order = 1; order < 16; order++) {
 		for (other = 0; other < order; other++) {
+			unsigned long behind = (2UL << order) + (1UL << other);
+
 			add(1UL << order, order);
-			accepted();
-			/* Its last page, one behind it, and one before it. */
-			add((2UL << order) - (1UL << other), other);
-			refused(-EPROTO, 1);
-			del((2UL << order) - (1UL << other), other);
-			add(2UL << order, other);
-			add((1UL << order) - (1UL << other), other);
-			accepted();
-			del(2UL << order, other);
-			del((1UL << order) - (1UL << other), other);
+			check_overlaps(order, other);
+			if (behind + (NR_MANY << other) <= NR_PFNS) {
+				for (i = 0; i < NR_MANY; i++)
+					add(behind + ((unsigned long)i << other), other);
+				check_overlaps(order, other);
+				for (i = 0; i < NR_MANY; i++)
+					del(behind + ((unsigned long)i << other), other);
+			}
 			del(1UL << order, order);
 		}
 	}
@@ -130,6 +147,22 @@ TEST(check_out_huge)
 	handover_end();
 }
 
+static void add_many(unsigned long pfn)
+{
+	unsigned int i;
+
+	for (i = 0; i < NR_MANY; i++)
+		add(pfn + i, 0);
+}
+
+static void del_many(unsigned long pfn)
+{
+	unsigned int i;
+
+	for (i = 0; i < NR_MANY; i++)
+		del(pfn + i, 0);
+}
+
 TEST(check_out_ram)
 {
 	begin();
@@ -141,7 +174,11 @@ TEST(check_out_ram)
 	accepted();
 	add(1000, 0);
 	refused(-EPROTO, 1);
+	add_many(100);
+	refused(-EPROTO, 1);
 	del(1000, 0);
+	accepted();
+	del_many(100);
 	add(1023, 0);
 	refused(-EPROTO, 1);
 	del(1023, 0);
@@ -181,7 +218,11 @@ TEST(check_out_scratch)
 	shim_memory.scratch_end_pfn = 1024;
 	add(512, 0);
 	refused(-EPROTO, 1);
+	add_many(100);
+	refused(-EPROTO, 1);
 	del(512, 0);
+	accepted();
+	del_many(100);
 	add(1023, 0);
 	refused(-EPROTO, 1);
 	del(1023, 0);
