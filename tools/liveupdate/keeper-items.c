@@ -385,7 +385,7 @@ bool is_take_over_left(void)
 	return !is_list_complete;
 }
 
-void take_over(void)
+void take_over(bool patient)
 {
 	unsigned int i;
 	int device;
@@ -395,7 +395,7 @@ void take_over(void)
 	if (!is_take_over_left())
 		return;
 
-	device = open_device();
+	device = patient ? open_device() : luo_open();
 	if (device < 0) {
 		for (i = 0; i < nr_items; i++) {
 			if (is_incomplete(items[i]))

@@ -181,8 +181,11 @@ struct item {
 extern struct item **items;
 extern unsigned int nr_items;
 
-/* Take over what the previous kernel has left. Can be called again. */
-void take_over(void);
+/*
+ * Take over what the previous kernel has left. Can be called again. Unless @patient, it does
+ * not wait for another program that has the device open.
+ */
+void take_over(bool patient);
 
 /* Whether something is left to be taken over. */
 bool is_take_over_left(void);

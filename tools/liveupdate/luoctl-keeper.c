@@ -176,7 +176,7 @@ static void handle_get(struct client *client, struct message *msg, bool claim)
 
 	/* One that cannot be had now must not be taken for one that is not there. */
 	if (is_take_over_left())
-		take_over();
+		take_over(false);
 	message_begin(&out);
 	message_add(&out, "0");
 	while ((item = next_item(request.uid, request.name, &at))) {
@@ -626,7 +626,7 @@ static _Noreturn void run(void)
 			accept_clients();
 		remove_closed();
 		if (left && now_ms() >= retry_at) {
-			take_over();
+			take_over(false);
 			retry_at = now_ms() + RETRY_MS;
 		}
 	}
@@ -921,7 +921,7 @@ static int cmd_keeper(int argc, char **argv)
 	add_stored();
 	become_keeper(path);
 	settle_kept();
-	take_over();
+	take_over(true);
 	leave_file_systems();
 	notify("READY=1");
 	keeper_log(LOG_INFO, "keeps %u files", nr_items);
