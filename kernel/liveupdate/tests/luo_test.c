@@ -11,6 +11,10 @@
  *	/sys/kernel/debug/luo_test/fail_freeze		which call, from now on,
  *							fails, with -EAGAIN
  *	/sys/kernel/debug/luo_test/fail_after_ms	and takes so long for that
+ *	/sys/kernel/debug/luo_test/freeze_mistake	which call, from now on, registers a
+ *							blob that is not preserved, until
+ *							the file is unfrozen
+ *	/sys/kernel/debug/luo_test/prepare_ms		how long it takes to prepare a file
  *	/sys/kernel/debug/luo_test/reboot_ms		how long a reboot takes when nothing
  *							can fail any more
  *	/sys/kernel/debug/luo_test/preserve_ms		how long it takes to preserve a file,
@@ -51,6 +55,7 @@
 static struct {
 	atomic_t preserve;
 	atomic_t unpreserve;
+	atomic_t prepare;
 	atomic_t freeze;
 	atomic_t unfreeze;
 	atomic_t retrieve;
@@ -63,6 +68,8 @@ static atomic_t fail_preserve;
 static atomic_t fail_retrieve;
 static atomic_t fail_freeze;
 static u32 fail_after_ms;
+static atomic_t freeze_mistake;
+static u32 prepare_ms;
 static u32 reboot_ms;
 static u32 preserve_ms;
 static u32 retrieve_ms;
@@ -91,6 +98,7 @@ static bool fails(atomic_t *nr)
 /* How a file is, in private_data of the struct file. */
 struct test_file {
 	void *data;
+	void *mistake;		/* a blob that is not preserved */
 	bool preserved;
 	bool frozen;
 };
@@ -226,6 +234,8 @@ static int test_freeze_prepare(struct liveupdate_file_op_args *args)
 	const struct test_file *test = args->private_data;
 
 	expect(test->preserved && !test->frozen && !atomic_read(&nr_frozen));
+	atomic_inc(&calls.prepare);
+	msleep(prepare_ms);
 	ticks.last_prepared = get_cycles();
 	if (ticks.failed || !ticks.first_prepared) {
 		ticks.first_prepared = ticks.last_prepared;
@@ -233,6 +243,21 @@ static int test_freeze_prepare(struct liveupdate_file_op_args *args)
 	}
 
 	return 0;
+}
+
+/* The next kernel would refuse all of the handover for this. */
+static void make_mistake(struct test_file *test)
+{
+	test->mistake = (void *)get_zeroed_page(GFP_KERNEL);
+	expect(test->mistake &&
+	       !kho_add_subtree("luo-test-mistake", test->mistake, PAGE_SIZE));
+}
+
+static void undo_mistake(struct test_file *test)
+{
+	kho_remove_subtree(test->mistake);
+	free_page((unsigned long)test->mistake);
+	test->mistake = NULL;
 }
 
 static int test_freeze(struct liveupdate_file_op_args *args)
@@ -244,6 +269,9 @@ static int test_freeze(struct liveupdate_file_op_args *args)
 		msleep(fail_after_ms);
 		return -EAGAIN;
 	}
+
+	if (atomic_read(&freeze_mistake) && atomic_dec_and_test(&freeze_mistake))
+		make_mistake(test);
 
 	expect(test->preserved && !test->frozen);
 	expect(args->serialized_data == virt_to_phys(test->data));
@@ -260,6 +288,8 @@ static void test_unfreeze(struct liveupdate_file_op_args *args)
 
 	expect(test->preserved && test->frozen);
 	expect(args->serialized_data == (virt_to_phys(test->data) | FROZEN));
+	if (test->mistake)
+		undo_mistake(test);
 	atomic_dec(&nr_frozen);
 	test->frozen = false;
 	atomic_inc(&calls.unfreeze);
@@ -390,6 +420,7 @@ static int calls_show(struct seq_file *m, void *unused)
 {
 	seq_printf(m, "preserve %d\n", atomic_read(&calls.preserve));
 	seq_printf(m, "unpreserve %d\n", atomic_read(&calls.unpreserve));
+	seq_printf(m, "prepare %d\n", atomic_read(&calls.prepare));
 	seq_printf(m, "freeze %d\n", atomic_read(&calls.freeze));
 	seq_printf(m, "unfreeze %d\n", atomic_read(&calls.unfreeze));
 	seq_printf(m, "retrieve %d\n", atomic_read(&calls.retrieve));
@@ -483,6 +514,8 @@ static int __init luo_test_init(void)
 	debugfs_create_atomic_t("errors", 0400, test_dir, &calls.errors);
 	debugfs_create_bool("retriable", 0600, test_dir, &test_ops.retriable);
 	debugfs_create_u32("fail_after_ms", 0600, test_dir, &fail_after_ms);
+	debugfs_create_atomic_t("freeze_mistake", 0600, test_dir, &freeze_mistake);
+	debugfs_create_u32("prepare_ms", 0600, test_dir, &prepare_ms);
 	debugfs_create_u32("reboot_ms", 0600, test_dir, &reboot_ms);
 	debugfs_create_u32("preserve_ms", 0600, test_dir, &preserve_ms);
 	debugfs_create_u32("retrieve_ms", 0600, test_dir, &retrieve_ms);

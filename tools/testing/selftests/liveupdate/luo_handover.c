@@ -11,6 +11,8 @@
  *	luo_handover churn NAME NR	make and close such sessions in the background
  *	luo_handover holes NAME NR	keep such a session, with memory between the pages
  *					of its files that is not preserved
+ *	luo_handover close-late		keep a session, and close it while a reboot prepares
+ *					files
  *	luo_handover end		wait in the background for a reboot that does not
  *					fail, see that nothing can be changed any more,
  *					and have all that keep sessions killed
@@ -25,6 +27,8 @@
 #include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/reboot.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "luo_keep.h"
@@ -675,10 +679,143 @@ static void module(const char *test)
 	check(system("rmmod luo_test") == 0);
 }
 
+struct call {
+	pthread_t thread;
+	int session;
+	long result;
+	_Atomic pid_t tid;
+};
+
+static void *call_reboot(void *arg)
+{
+	struct call *call = arg;
+
+	call->tid = syscall(SYS_gettid);
+	call->result = reboot(RB_KEXEC) ? -errno : 0;
+	return NULL;
+}
+
+static void *call_preserve(void *arg)
+{
+	struct call *call = arg;
+	int file = luo_test_file("slow", 1);
+
+	call->tid = syscall(SYS_gettid);
+	call->result = luo_preserve_fd(call->session, file, 1);
+	return NULL;
+}
+
+/* Whether a thread comes to sleep in the kernel, and cannot be interrupted. */
+static bool comes_to_sleep(const struct call *call)
+{
+	char path[64], state = 0;
+	FILE *file;
+	int tries;
+
+	for (tries = 0; tries < 200 && state != 'D'; tries++) {
+		usleep(10000);
+		if (!call->tid)
+			continue;
+		sprintf(path, "/proc/%d/stat", call->tid);
+		file = fopen(path, "r");
+		if (!file)
+			return false;
+		if (fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
+			state = 0;
+		fclose(file);
+	}
+
+	return state == 'D';
+}
+
+static bool becomes(const char *op, long nr)
+{
+	int tries;
+
+	for (tries = 0; tries < 500 && nr_calls(op) != nr; tries++)
+		usleep(10000);
+	return nr_calls(op) == nr;
+}
+
+#define NR_CLOSED	5
+
+/*
+ * Before the kexec, when an image without a handover is loaded: a session is closed while
+ * the reboot waits for another one. Its files do not count in what the reboot refuses.
+ */
+static void closed_while_waiting(const char *test)
+{
+	int session = make_session(test, NR_CLOSED);
+	struct call preserve = { .session = luo_create(device, "slow") }, try = {};
+	long before = nr_calls("unpreserve");
+
+	write_number(TEST_DIR "preserve_ms", 4000);
+	pthread_create(&preserve.thread, NULL, call_preserve, &preserve);
+	check(comes_to_sleep(&preserve));
+	pthread_create(&try.thread, NULL, call_reboot, &try);
+	check(comes_to_sleep(&try));
+	usleep(500000);
+	close(session);
+	check(nr_calls("unpreserve") == before);
+	check(!preserve.result && !try.result);
+	pthread_join(try.thread, NULL);
+	check(try.result == -EBUSY);
+	check(nr_calls("unpreserve") == before + NR_CLOSED);
+	pthread_join(preserve.thread, NULL);
+	check(preserve.result == 0);
+	write_number(TEST_DIR "preserve_ms", 0);
+}
+
+/* One is closed when files are frozen, and released although nobody asks for anything. */
+static void closed_while_frozen(const char *test)
+{
+	int session = make_session(test, NR_CLOSED), tries;
+	long before = nr_calls("unpreserve");
+	struct call try = {};
+
+	write_number(TEST_DIR "fail_after_ms", 2000);
+	write_number(TEST_DIR "fail_freeze", 1);
+	pthread_create(&try.thread, NULL, call_reboot, &try);
+	for (tries = 0; tries < 500 && read_number(TEST_DIR "fail_freeze"); tries++)
+		usleep(10000);
+	close(session);
+	check(nr_calls("unpreserve") == before);
+	check(!try.result);
+	pthread_join(try.thread, NULL);
+	check(try.result == -EAGAIN);
+	check(becomes("unpreserve", before + NR_CLOSED));
+	write_number(TEST_DIR "fail_after_ms", 0);
+}
+
+/* It is not handed over. */
+static void close_late(void)
+{
+	int session = make_session("late", 1);
+	long before = nr_calls("prepare");
+
+	printf("ok a session is kept for now\n");
+	fflush(stdout);
+	if (fork())
+		_exit(0);
+
+	setsid();
+	close(device);
+	close(1);
+	close(2);
+	while (nr_calls("prepare") == before)
+		usleep(10000);
+	close(session);
+	say_at_the_end("a session is closed", nr_calls("prepare") == before + 1);
+	while (1)
+		pause();
+}
+
 static const struct {
 	const char *name;
 	void (*run)(const char *test);
 } tests[] = {
+	{ "closed while waiting", closed_while_waiting },
+	{ "closed while frozen", closed_while_frozen },
 	{ "share", share },
 	{ "sharing", see_sharing },
 	{ "unasked", unasked },
@@ -774,6 +911,8 @@ int main(int argc, char **argv)
 		keep_holes(argv[2], atoi(argv[3]));
 		printf("ok a session is kept\n");
 		keep_running();
+	} else if (argc == 2 && !strcmp(argv[1], "close-late")) {
+		close_late();
 	} else if (argc == 2 && !strcmp(argv[1], "end")) {
 		at_the_end();
 	} else if (argc == 4 && !strcmp(argv[1], "churn")) {

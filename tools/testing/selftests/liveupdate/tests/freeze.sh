@@ -34,6 +34,13 @@ stage1()
 		refused "temporarily unavailable"
 	done
 
+	# What makes the next kernel refuse the handover may come about when files are frozen.
+	echo 150 > $TEST/freeze_mistake
+	refused "protocol error"
+	check "and says why" \
+		log "kho: kexec refused: root FDT: subtree luo-test-mistake is not preserved"
+	check_eq "the mistake was made" 0 "$(cat $TEST/freeze_mistake)"
+
 	# Nobody changes a session while others are frozen: that would be an error.
 	program luo_handover churn five 3
 	check "sessions come and go" eventually preserved_more_than 350
@@ -47,7 +54,7 @@ stage1()
 	check "they come and go no more" killall luo_churn
 	check "and is gone" eventually eval '! pidof luo_churn > /dev/null'
 	settle
-	frozen=$((100 + 149 + 299 + 249))
+	frozen=$((100 + 149 + 299 + 300 + 249))
 	check "and says why" \
 		log "luo: file with token .* of luo-test-v1 in session .* cannot be frozen: -11"
 	check_eq "the files before that one were frozen" $frozen "$(calls freeze)"
