@@ -10,6 +10,7 @@
  *	luo_memfd_errors swapped	after it, in the former, which can swap
  *	luo_memfd_errors large		after it, in the former: a file of 100,000
  *					folios
+ *	luo_memfd_errors huge		the same: one of huge pages
  *	luo_memfd_errors faults		after it: one allocation after the other fails
  */
 #define _GNU_SOURCE
@@ -84,6 +85,20 @@ static void make_large(int session)
 	int fd = new_memfd("large", LARGE_PAGES * PAGE, 0);
 
 	write_pages(fd, 1, 0, LARGE_PAGES);
+	preserve(session, fd, 1);
+	close(fd);
+}
+
+#define NR_HUGE		8
+#define HUGE_PAGES	(NR_HUGE * 2 * MIB / PAGE)
+
+static void make_huge(int session)
+{
+	int fd = new_memfd("huge", HUGE_PAGES * PAGE, 0);
+
+	set_huge("force");
+	write_pages(fd, 1, 0, HUGE_PAGES);
+	set_huge("never");
 	preserve(session, fd, 1);
 	close(fd);
 }
@@ -302,6 +317,35 @@ static void see_large(void)
 	      "all of it is free again");
 }
 
+static long huge_kb(void)
+{
+	return proc_kb("/proc/meminfo", "ShmemHugePages");
+}
+
+/* Three of the huge pages fit. None is split, or stays in the file that nobody gets. */
+static void see_huge(void)
+{
+	int session = open_session(luo_retrieve(device, "huge"), "huge"), nr, fd;
+	long before = charged(SMALL), huge = huge_kb();
+
+	set_max(SMALL, "memory.max", "8M");
+	for (nr = 1; nr <= 2; nr++) {
+		check(luo_retrieve_fd(session, 1) == -ENOMEM, "huge", "there is no room for all");
+		check(charged(SMALL) == before, "huge", "nobody is charged");
+		check(huge_kb() == huge, "huge", "no huge page is in use");
+	}
+
+	set_max(SMALL, "memory.max", "max");
+	fd = luo_retrieve_fd(session, 1);
+	check(nr_good_pages(fd, 1, 0, HUGE_PAGES) == HUGE_PAGES, "huge", "content");
+	check(pages_of(fd) == HUGE_PAGES, "huge", "memory");
+	check(huge_kb() - huge == HUGE_PAGES * PAGE / 1024, "huge", "they are still whole");
+	check(charged(SMALL) - before == HUGE_PAGES * PAGE, "huge", "all are charged");
+	check(luo_finish(session) == 0, "huge", "is finished");
+	close(fd);
+	close(session);
+}
+
 /* Errors that a lack of memory has, in one place or another. */
 static bool is_shortage(int err)
 {
@@ -425,6 +469,7 @@ const struct kind kinds[] = {
 	{ "charged", make_charged, NULL },
 	{ "swapped", make_swapped, NULL },
 	{ "large", make_large, NULL },
+	{ "huge", make_huge, NULL },
 	{}
 };
 
@@ -441,6 +486,8 @@ int main(int argc, char **argv)
 		see_swapped();
 	else if (argc == 2 && !strcmp(argv[1], "large"))
 		see_large();
+	else if (argc == 2 && !strcmp(argv[1], "huge"))
+		see_huge();
 	else if (argc == 2 && !strcmp(argv[1], "faults"))
 		try_faults();
 	else

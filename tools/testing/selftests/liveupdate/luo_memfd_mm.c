@@ -21,33 +21,67 @@
 #define MADV_COLLAPSE	25
 #endif
 
-/* Huge pages stay whole. */
+/* Huge pages stay whole. The last part of the file is in small ones. */
 #define NR_HUGE		8
+#define HUGE_PAGES	(NR_HUGE * HUGE_SIZE / PAGE)
+#define SMALL_PAGES	(4 * HUGE_SIZE / PAGE)
+
+static long huge_kb(void)
+{
+	return proc_kb("/proc/meminfo", "ShmemHugePages");
+}
 
 static void make_thp(int session)
 {
-	long before = proc_kb("/proc/meminfo", "ShmemHugePages"), i;
-	int fd = new_memfd("thp", NR_HUGE * HUGE_SIZE, 0);
+	int fd = new_memfd("thp", (HUGE_PAGES + SMALL_PAGES) * PAGE, 0);
+	long before = huge_kb(), i;
 
 	for (i = 0; i < NR_HUGE / 2; i++)
 		write_pages(fd, 3, i * HUGE_SIZE / PAGE, HUGE_SIZE / PAGE);
 	preserve(session, fd, 1);
 	for (i = NR_HUGE / 2; i < NR_HUGE; i++)
 		write_pages(fd, 3, i * HUGE_SIZE / PAGE, HUGE_SIZE / PAGE);
-	check(proc_kb("/proc/meminfo", "ShmemHugePages") - before ==
-	      NR_HUGE * HUGE_SIZE / 1024, "thp", "there are huge pages");
+	set_huge("never");
+	write_pages(fd, 3, HUGE_PAGES, SMALL_PAGES);
+	check(huge_kb() - before == NR_HUGE * HUGE_SIZE / 1024, "thp",
+	      "there are huge pages");
+}
+
+#define OVERCOMMIT	"/proc/sys/vm/overcommit_memory"
+#define COMMIT_KB	"/proc/sys/vm/overcommit_kbytes"
+
+/*
+ * There is room for the huge pages and half of the small ones: the former are put into a
+ * file, and taken out again. The CPUs count in steps, which are smaller than the margins.
+ */
+static void see_no_room(int session, const char *kind)
+{
+	long mode = read_number(OVERCOMMIT), before = huge_kb();
+
+	if (write_number(OVERCOMMIT, 2) ||
+	    write_number(COMMIT_KB, proc_kb("/proc/meminfo", "Committed_AS") +
+			 (HUGE_PAGES + SMALL_PAGES / 2) * PAGE / 1024))
+		die(COMMIT_KB);
+	check(luo_retrieve_fd(session, 1) == -ENOSPC, kind, "there is not room for all");
+	check(huge_kb() == before, kind, "then no huge page is in use");
+	check(luo_retrieve_fd(session, 1) == -ENOSPC, kind, "nor the second time");
+	check(huge_kb() == before, kind, "which leaves none in use, either");
+	if (write_number(OVERCOMMIT, mode))
+		die(OVERCOMMIT);
 }
 
 static void see_thp(int session, const char *kind)
 {
-	long before = proc_kb("/proc/meminfo", "ShmemHugePages");
-	int fd = luo_retrieve_fd(session, 1);
+	long before = huge_kb();
 	char *mem;
+	int fd;
 
-	check(nr_good_pages(fd, 3, 0, NR_HUGE * HUGE_SIZE / PAGE) ==
-	      NR_HUGE * HUGE_SIZE / PAGE, kind, "content");
-	check(proc_kb("/proc/meminfo", "ShmemHugePages") - before ==
-	      NR_HUGE * HUGE_SIZE / 1024, kind, "they are still whole");
+	see_no_room(session, kind);
+	fd = luo_retrieve_fd(session, 1);
+	check(nr_good_pages(fd, 3, 0, HUGE_PAGES + SMALL_PAGES) == HUGE_PAGES + SMALL_PAGES,
+	      kind, "content");
+	check(pages_of(fd) == HUGE_PAGES + SMALL_PAGES, kind, "memory");
+	check(huge_kb() - before == NR_HUGE * HUGE_SIZE / 1024, kind, "they are still whole");
 
 	/* And can be used as such: mapped, and taken apart. */
 	mem = map(fd, 0, NR_HUGE * HUGE_SIZE);

@@ -18,7 +18,7 @@ stage1()
 	program luo_memfd_errors poison
 	no_leaks
 	program luo_memfd_mm keep writers
-	program luo_memfd_errors keep charged swapped large faults
+	program luo_memfd_errors keep huge charged swapped large faults
 	before=$(counter out/preserved_pages)
 	program luo_memfd_mm reboot-with-faults
 	check "nothing was lost by that" [ "$(counter out/preserved_pages)" -ge "$before" ]
@@ -38,6 +38,7 @@ stage2()
 	echo 1M > $CGROUP/small/memory.swap.max
 	in_small swapped
 	check "and not any more" swapoff /dev/ram0
+	in_small huge
 	in_small large
 
 	program luo_memfd_errors faults
