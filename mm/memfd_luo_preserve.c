@@ -613,6 +613,8 @@ bool memfd_luo_freeze_ready(struct liveupdate_file_op_args *args)
  * Return:
  * * 0 - the list is what the next kernel gets
  * * %-EHWPOISON - some of the memory has failed since it was preserved
+ * * %-EPERM - as of memfd_luo_preserve(): such a mapping was made at the same time as the
+ *   seal was added
  * * %-ETIMEDOUT - something has the lock of the inode and does not come to an end
  * * another errno of memfd_luo_preserve()
  */
@@ -632,6 +634,14 @@ int memfd_luo_freeze(struct liveupdate_file_op_args *args)
 
 	if (is_poisoned(out))
 		return -EHWPOISON;
+
+	/*
+	 * mmap() looks at the seals before the mapping counts. A mapping that was made
+	 * while the seal was added may have counted after that was refused, or too late
+	 * for memfd_luo_preserve().
+	 */
+	if (would_lose_mapping(inode))
+		return -EPERM;
 
 	write_ser(out, args->file);
 	return 0;

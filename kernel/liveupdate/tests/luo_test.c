@@ -3,7 +3,8 @@
  * Files to test the Live Update Orchestrator with.
  *
  * Each open file of /dev/luo_test holds a page of data of its own, which can be
- * read and written, and which is what is handed over. It uses only the public API.
+ * read and written, and which is what is handed over. It uses only the public API, but for
+ * seal_memfd.
  *
  *	/sys/kernel/debug/luo_test/fail_preserve	how many calls fail next,
  *	/sys/kernel/debug/luo_test/fail_retrieve	with -EIO
@@ -23,6 +24,10 @@
  *	/sys/kernel/debug/luo_test/cannot_finish	not 0: it cannot
  *	/sys/kernel/debug/luo_test/registered		write 0 or 1 to unregister
  *							or register the handler
+ *	/sys/kernel/debug/luo_test/seal_memfd		write a descriptor of a memfd to add
+ *							F_SEAL_FUTURE_WRITE, as if a writable
+ *							mapping that there is was made at the
+ *							same time
  *	/sys/kernel/debug/luo_test/calls		what was called, how often,
  *							and the files that are open
  *	/sys/kernel/debug/luo_test/errors		calls that should not have
@@ -39,6 +44,8 @@
 #include <linux/debugfs.h>
 #include <linux/delay.h>
 #include <linux/err.h>
+#include <linux/fcntl.h>
+#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/io.h>
 #include <linux/kexec_handover.h>
@@ -49,6 +56,7 @@
 #include <linux/notifier.h>
 #include <linux/reboot.h>
 #include <linux/seq_file.h>
+#include <linux/shmem_fs.h>
 #include <linux/timex.h>
 #include <linux/uaccess.h>
 
@@ -416,6 +424,19 @@ static int registered_set(void *data, u64 value)
 DEFINE_DEBUGFS_ATTRIBUTE(registered_fops, registered_get, registered_set,
 			 "%llu\n");
 
+static int seal_memfd_set(void *data, u64 value)
+{
+	struct file *file = fget(value);
+
+	if (!file)
+		return -EBADF;
+
+	SHMEM_I(file_inode(file))->seals |= F_SEAL_FUTURE_WRITE;
+	fput(file);
+	return 0;
+}
+DEFINE_DEBUGFS_ATTRIBUTE(seal_memfd_fops, NULL, seal_memfd_set, "%llu\n");
+
 static int calls_show(struct seq_file *m, void *unused)
 {
 	seq_printf(m, "preserve %d\n", atomic_read(&calls.preserve));
@@ -522,6 +543,7 @@ static int __init luo_test_init(void)
 	debugfs_create_u32("size_ms", 0600, test_dir, &size_ms);
 	debugfs_create_u32("cannot_finish", 0600, test_dir, &cannot_finish);
 	debugfs_create_file("registered", 0600, test_dir, NULL, &registered_fops);
+	debugfs_create_file("seal_memfd", 0200, test_dir, NULL, &seal_memfd_fops);
 	debugfs_create_file("calls", 0400, test_dir, NULL, &calls_fops);
 	debugfs_create_file("ticks", 0400, test_dir, NULL, &ticks_fops);
 	register_reboot_notifier(&reboot_nb);

@@ -561,6 +561,34 @@ static void try_frozen(void)
 	close(last);
 }
 
+/*
+ * A writable mapping and F_SEAL_FUTURE_WRITE come at the same time, so that neither has
+ * kept the other out. The next kernel would let nobody make the mapping again.
+ */
+static void try_sealed(void)
+{
+	int session = open_session(luo_create(device, "sealed"), "sealed");
+	int last = open_session(luo_create(device, "last"), "last");
+	int fd = new_memfd("sealed", 10 * PAGE, 0);
+	void *mem;
+
+	preserve(session, fd, 1);
+	preserve(last, luo_test_file("last", 1), 1);
+	mem = map(fd, 0, 10 * PAGE);
+	check(fcntl(fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE) && errno == EBUSY, "sealed",
+	      "a seal that spares a mapping is refused");
+	check(write_number(TEST_DIR "seal_memfd", fd) == 0 &&
+	      fcntl(fd, F_GET_SEALS) == F_SEAL_FUTURE_WRITE, "sealed",
+	      "it is added all the same");
+	check(try_reboot() == -EPERM, "sealed", "the reboot would lose the mapping");
+	munmap(mem, 10 * PAGE);
+	write_number(TEST_DIR "fail_freeze", 1);
+	check(try_reboot() == -EAGAIN, "sealed", "without it, another file fails");
+	close(session);
+	close(last);
+	close(fd);
+}
+
 #define BUSY_PAGES	(64 * MIB / PAGE)
 #define NR_BUSY		4
 
@@ -755,6 +783,7 @@ int main(int argc, char **argv)
 		keep_running();
 	} else if (argc == 2 && !strcmp(argv[1], "frozen")) {
 		try_frozen();
+		try_sealed();
 		try_busy();
 		try_slow_write();
 		try_long_fallocate();
