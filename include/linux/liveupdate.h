@@ -171,7 +171,7 @@ struct liveupdate_flb_ops {
 /* Private: an object on one side. */
 struct luo_flb_state {
 	struct mutex lock;	/* of all that follows, and of operations */
-	unsigned long count;	/* of reasons to keep it */
+	atomic_long_t count;	/* of reasons to keep it; becomes or leaves 0 under the lock */
 	u64 data;
 	void *obj;
 	int status;		/* 1 when it was retrieved, -errno when it can never be */

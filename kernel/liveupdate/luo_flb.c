@@ -95,6 +95,22 @@ static int preserve(struct liveupdate_flb *flb, struct luo_flb_state *state)
 	return 0;
 }
 
+/*
+ * Drop a reason to keep an object, unless it is the last one. An operation may hang that
+ * was called for another file; if there is nothing to call, do not wait for it.
+ */
+static bool drop_unless_last(struct luo_flb_state *state)
+{
+	long count = atomic_long_read(&state->count);
+
+	do {
+		if (count <= 1)
+			return false;
+	} while (!atomic_long_try_cmpxchg(&state->count, &count, count - 1));
+
+	return true;
+}
+
 /* One more reason to preserve an object. */
 static int get_outgoing(struct liveupdate_flb *flb)
 {
@@ -105,10 +121,10 @@ static int get_outgoing(struct liveupdate_flb *flb)
 	if (mutex_lock_killable(&state->lock))
 		return -EINTR;
 
-	if (!state->count)
+	if (!atomic_long_read(&state->count))
 		err = preserve(flb, state);
 	if (!err)
-		state->count++;
+		atomic_long_inc(&state->count);
 
 	mutex_unlock(&state->lock);
 	return err;
@@ -120,9 +136,13 @@ static bool drop_outgoing(struct liveupdate_flb *flb)
 	struct luo_flb_state *state = &flb->outgoing;
 	struct liveupdate_flb_op_args args;
 
+	if (drop_unless_last(state))
+		return false;
+
 	guard(mutex)(&state->lock);
 
-	if (WARN_ON_ONCE(!state->count) || --state->count)
+	if (WARN_ON_ONCE(!atomic_long_read(&state->count)) ||
+	    !atomic_long_dec_and_test(&state->count))
 		return false;
 
 	args = args_of(flb, state);
@@ -180,10 +200,13 @@ static bool drop_incoming(struct liveupdate_flb *flb)
 	struct liveupdate_flb_op_args args;
 	int err;
 
+	if (drop_unless_last(state))
+		return false;
+
 	guard(mutex)(&state->lock);
 
 	/* The count is what the previous kernel says: more may come. */
-	if (!state->count || --state->count)
+	if (!atomic_long_read(&state->count) || !atomic_long_dec_and_test(&state->count))
 		return false;
 
 	err = retrieve(flb);
@@ -229,10 +252,10 @@ int liveupdate_flb_get_outgoing(struct liveupdate_flb *flb, void **objp)
 
 	guard(mutex)(&state->lock);
 
-	if (!state->count)
+	if (!atomic_long_read(&state->count))
 		return -ENOENT;
 
-	state->count++;
+	atomic_long_inc(&state->count);
 	*objp = state->obj;
 	return 0;
 }
@@ -274,14 +297,14 @@ int liveupdate_flb_get_incoming(struct liveupdate_flb *flb, void **objp)
 
 	guard(mutex)(&state->lock);
 
-	if (!state->count)
+	if (!atomic_long_read(&state->count))
 		return -ENOENT;
 
 	err = retrieve(flb);
 	if (err)
 		return err;
 
-	state->count++;
+	atomic_long_inc(&state->count);
 	*objp = state->obj;
 	return 0;
 }
@@ -333,9 +356,9 @@ static int add_flb(struct liveupdate_flb *flb)
 
 	mutex_init(&flb->outgoing.lock);
 	mutex_init(&flb->incoming.lock);
-	flb->outgoing.count = 0;
+	atomic_long_set(&flb->outgoing.count, 0);
 	atomic_long_set(&flb->nr_files, 0);
-	flb->incoming.count = ser ? min_t(u64, ser->count, LONG_MAX) : 0;
+	atomic_long_set(&flb->incoming.count, ser ? min_t(u64, ser->count, LONG_MAX) : 0);
 	flb->incoming.data = ser ? ser->data : 0;
 	flb->incoming.obj = NULL;
 	flb->incoming.status = 0;
@@ -353,8 +376,8 @@ static void put_flb(struct liveupdate_flb *flb)
 		return;
 
 	if (ser)
-		ser->count = flb->incoming.status ? 0 : flb->incoming.count;
-	flb->incoming.count = 0;
+		ser->count = flb->incoming.status ? 0 : atomic_long_read(&flb->incoming.count);
+	atomic_long_set(&flb->incoming.count, 0);
 	list_del(&flb->list);
 	nr_flbs--;
 }
@@ -461,7 +484,8 @@ int liveupdate_unregister_flb(struct liveupdate_file_handler *handler,
 	guard(mutex)(&flb->outgoing.lock);
 	guard(mutex)(&flbs_lock);
 
-	if (flb->nr_handlers == 1 && (flb->incoming.status > 0 || flb->outgoing.count))
+	if (flb->nr_handlers == 1 &&
+	    (flb->incoming.status > 0 || atomic_long_read(&flb->outgoing.count)))
 		return -EBUSY;
 
 	found = luo_handler_del_flb(handler, &key.list, luo_flb_same);

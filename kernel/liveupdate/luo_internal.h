@@ -37,7 +37,8 @@
  * which are taken between 3 and 4, first incoming, then outgoing, and its operations are
  * called under them. The lock of the list of objects is taken inside of these, or while
  * the gate is closed, or alone, and outside of the lock of the handlers. So a reboot does
- * not wait for an operation of an object. No operation registers objects.
+ * not wait for an operation of an object. Nor does a file that is given up while other
+ * files keep the object: that takes no mutex. No operation registers objects.
  *
  * Operations of file handlers are called under 1 and 2, or 2 and 3. To freeze, the gate
  * is closed and no other lock is held. can_preserve and get_id are called under 2, and size

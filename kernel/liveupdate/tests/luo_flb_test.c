@@ -12,6 +12,7 @@
  *	/sys/kernel/debug/luo_flb_test/fail	how many calls fail next, with -EIO
  *	/sys/kernel/debug/luo_flb_test/fail_file	the same for files
  *	/sys/kernel/debug/luo_flb_test/retriable	Y: retrieve can be called again then
+ *	/sys/kernel/debug/luo_flb_test/retrieve_ms	how long it takes to retrieve it
  *	/sys/kernel/debug/luo_flb_test/hold_outgoing	1 to use the object, 0 to give
  *	/sys/kernel/debug/luo_flb_test/hold_incoming	it up again
  *	/sys/kernel/debug/luo_flb_test/errors	what was not as it should be
@@ -24,6 +25,7 @@
 #include <linux/anon_inodes.h>
 #include <linux/atomic.h>
 #include <linux/debugfs.h>
+#include <linux/delay.h>
 #include <linux/err.h>
 #include <linux/fs.h>
 #include <linux/io.h>
@@ -52,6 +54,7 @@ static struct {
 
 static atomic_t fail;
 static atomic_t fail_file;
+static u32 retrieve_ms;
 
 /* The files that the previous kernel had, when its page was retrieved. */
 static u64 nr_incoming;
@@ -100,6 +103,7 @@ static int shared_retrieve(struct liveupdate_flb_op_args *args)
 	struct folio *folio;
 	struct shared *shared;
 
+	msleep(retrieve_ms);
 	if (fails(&fail))
 		return -EIO;
 
@@ -398,6 +402,7 @@ static int __init luo_flb_test_init(void)
 	debugfs_create_atomic_t("fail", 0600, test_dir, &fail);
 	debugfs_create_bool("retriable", 0600, test_dir, &shared_ops.retriable);
 	debugfs_create_atomic_t("fail_file", 0600, test_dir, &fail_file);
+	debugfs_create_u32("retrieve_ms", 0600, test_dir, &retrieve_ms);
 	debugfs_create_atomic_t("errors", 0400, test_dir, &calls.errors);
 	debugfs_create_file("calls", 0400, test_dir, NULL, &calls_fops);
 	debugfs_create_file_unsafe("hold_outgoing", 0200, test_dir, NULL,

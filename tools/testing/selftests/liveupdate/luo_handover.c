@@ -593,16 +593,51 @@ static void share(const char *test)
 	check(read_number(SHARING_DIR "errors") == 0);
 }
 
+struct retrieve {
+	pthread_t thread;
+	int session;
+	int result;
+};
+
+static void *retrieve_shared(void *arg)
+{
+	struct retrieve *retrieve = arg;
+
+	__atomic_store_n(&retrieve->result, luo_retrieve_fd(retrieve->session, 1),
+			 __ATOMIC_RELAXED);
+	return NULL;
+}
+
+/* To retrieve the object takes long. Who gives up a file that shares it does not wait. */
+static void finish_meanwhile(const char *test, int session)
+{
+	struct retrieve retrieve = { .session = session, .result = -EBUSY };
+	int other = luo_retrieve(device, "sharing briefly");
+
+	check(other >= 0);
+	write_number(SHARING_DIR "retrieve_ms", 3000);
+	pthread_create(&retrieve.thread, NULL, retrieve_shared, &retrieve);
+	check(appears(SESSIONS_IN, " state retrieving kind luo-test-sharing-too-v1\n"));
+	check(luo_finish(other) == 0);
+	close(other);
+	check(__atomic_load_n(&retrieve.result, __ATOMIC_RELAXED) == -EBUSY);
+	pthread_join(retrieve.thread, NULL);
+	check(retrieve.result >= 0);
+	write_number(SHARING_DIR "retrieve_ms", 0);
+}
+
 static void see_sharing(const char *test)
 {
 	int session = luo_retrieve(device, test), other;
 
 	check(session >= 0);
 	check(nr_shared("retrieve") == 0);
+	finish_meanwhile(test, session);
+	check(nr_shared("retrieve") == 1);
 	check(luo_retrieve_fd(session, 1) >= 0);
 	check(luo_retrieve_fd(session, 0) >= 0);
 	check(nr_shared("retrieve") == 1);
-	check(nr_shared("incoming_files") == 5);
+	check(nr_shared("incoming_files") == 6);
 	check(luo_finish(session) == 0);
 	check(nr_shared("finish") == 0);
 

@@ -10,7 +10,8 @@ SHARING=/sys/kernel/debug/luo_flb_test
 stage1()
 {
 	program luo_handover after share
-	program luo_handover keep-sharing sharing 3 "sharing too" 2
+	program luo_handover keep-sharing sharing 3 "sharing too" 2 \
+		"sharing briefly" 1
 	next_stage 2
 }
 
