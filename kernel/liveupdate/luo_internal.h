@@ -105,7 +105,8 @@ struct luo_files {
  *	      or is about to leave it. Written under @lock; readers of lists look without
  * @damaged: incoming: 0; -EBADMSG if its list of files is damaged; -ENOMEM if there was no
  *	     memory for its files, which are read when user space asks for the session.
- *	     Written under the lock of the list; readers of lists look without
+ *	     Written while the session is claimed, or under the lock of the list before
+ *	     others can find it; readers of lists look without
  */
 struct luo_session {
 	char name[LUO_SESSION_NAME_LENGTH];

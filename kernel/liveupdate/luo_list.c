@@ -214,7 +214,7 @@ struct luo_file *luo_session_files_from(const struct luo_session *session, u64 t
 	struct luo_file *luo_file, *found = NULL;
 	struct rb_node *node;
 
-	/* They may just be read, which takes the lock of the list. Pairs with read_files(). */
+	/* They may just be read. Pairs with read_files(). */
 	if (smp_load_acquire(&session->damaged))
 		return NULL;
 

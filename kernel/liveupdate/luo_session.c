@@ -300,6 +300,13 @@ static bool finished_by_now(struct luo_session *session)
 	return session->finished;
 }
 
+static void unclaim_session(struct luo_session *session)
+{
+	guard(mutex)(&incoming.lock);
+
+	set_claimed(session, false);
+}
+
 /*
  * Nobody has the session any more. Who forgot to finish it, but has had all of its
  * files, does not need it. Who died before that may have a successor, and from then
@@ -312,8 +319,7 @@ static void release_incoming(struct luo_session *session)
 		return;
 	}
 
-	guard(mutex)(&incoming.lock);
-	set_claimed(session, false);
+	unclaim_session(session);
 }
 
 static int luo_session_release(struct inode *inode, struct file *file)
@@ -552,8 +558,8 @@ static void read_files(struct luo_session *session)
 	say_not_read(session->name, err);
 }
 
-/* False if there is no memory for the session. */
-static bool take_over(const struct luo_session_ser *ser)
+/* False if there is no memory for the session. Its files are read if @with_files. */
+static bool take_over(const struct luo_session_ser *ser, bool with_files)
 {
 	struct luo_session *session;
 	int err;
@@ -583,22 +589,26 @@ static bool take_over(const struct luo_session_ser *ser)
 	if (err) {
 		WRITE_ONCE(session->damaged, err);
 		say_not_read(session->name, err);
-	} else {
+	} else if (with_files || !ser->count) {
 		read_files(session);
 	}
 
 	return true;
 }
 
-/* Read the list of sessions on, as long as there is memory. 0 or -ENOMEM. */
-static int read_sessions(void)
+/*
+ * Read the list of sessions on, as long as there is memory. 0 or -ENOMEM. Their files, of
+ * which there may be very many, are read with them while booting. Later, others may wait
+ * for the lock, so the files are left to luo_session_retrieve().
+ */
+static int read_sessions(bool with_files)
 {
 	const struct luo_session_ser *ser;
 
 	lockdep_assert_held(&incoming.lock);
 
 	while ((ser = kho_block_it_read_entry(&unread))) {
-		if (!take_over(ser)) {
+		if (!take_over(ser, with_files)) {
 			kho_block_it_prev(&unread);
 			return -ENOMEM;
 		}
@@ -626,16 +636,40 @@ unsigned long luo_sessions_take_over(u64 sessions_pa)
 	guard(mutex)(&incoming.lock);
 
 	/* KUnit tests come after the list that was handed over. */
-	if (!read_sessions()) {
+	if (!read_sessions(true)) {
 		kho_block_set_init(&incoming.blocks, sizeof(struct luo_session_ser));
 		if (kho_block_set_restore(&incoming.blocks, sessions_pa))
 			pr_warn("list of sessions at %#llx is damaged: no session can be retrieved\n",
 				sessions_pa);
 		WRITE_ONCE(incoming.nr_unread, kho_block_set_nr_entries(&incoming.blocks));
-		read_sessions();
+		read_sessions(true);
 	}
 
 	return incoming.nr + incoming.nr_unread;
+}
+
+/* Find a session that can be retrieved, and keep others from doing so. */
+static struct luo_session *claim_session(const u8 *name)
+{
+	struct luo_session *session;
+	int err = 0;
+
+	guard(mutex)(&incoming.lock);
+
+	session = find_session(&incoming, name);
+	if (!session) {
+		err = read_sessions(false);
+		session = find_session(&incoming, name);
+	}
+	if (!session)
+		return ERR_PTR(err ?: -ENOENT);
+	if (session->claimed)
+		return ERR_PTR(-EINVAL);
+	if (session->damaged && session->damaged != -ENOMEM)
+		return ERR_PTR(session->damaged);
+
+	set_claimed(session, true);
+	return session;
 }
 
 /**
@@ -650,30 +684,21 @@ struct file *luo_session_retrieve(const u8 *name)
 {
 	struct luo_session *session;
 	struct file *file;
-	int err = 0;
 
 	if (!name_valid(name))
 		return ERR_PTR(-EINVAL);
 
-	guard(mutex)(&incoming.lock);
+	session = claim_session(name);
+	if (IS_ERR(session))
+		return ERR_CAST(session);
 
-	session = find_session(&incoming, name);
-	if (!session) {
-		err = read_sessions();
-		session = find_session(&incoming, name);
-	}
-	if (!session)
-		return ERR_PTR(err ?: -ENOENT);
-	if (session->claimed)
-		return ERR_PTR(-EINVAL);
+	/* Nobody else changes or frees it from here on. It may take long. */
 	if (session->damaged == -ENOMEM)
 		read_files(session);
-	if (session->damaged)
-		return ERR_PTR(session->damaged);
 
-	file = session_file(session);
-	if (!IS_ERR(file))
-		set_claimed(session, true);
+	file = session->damaged ? ERR_PTR(session->damaged) : session_file(session);
+	if (IS_ERR(file))
+		unclaim_session(session);
 
 	return file;
 }
@@ -681,8 +706,13 @@ struct file *luo_session_retrieve(const u8 *name)
 /* One that is damaged has nothing that can be retrieved. */
 static bool has_unretrieved(const struct luo_session *session)
 {
-	return session->damaged == -ENOMEM ||
-	       (!session->damaged && nr_retrieved(session) != READ_ONCE(session->files.nr));
+	/* Its files may just be read. Pairs with read_files(). */
+	int damaged = smp_load_acquire(&session->damaged);
+
+	if (damaged)
+		return damaged == -ENOMEM;
+
+	return nr_retrieved(session) != READ_ONCE(session->files.nr);
 }
 
 /* More would fill the log. */
@@ -706,7 +736,7 @@ int luo_sessions_check_finished(void)
 	guard(mutex)(&incoming.lock);
 
 	/* Those that there is still no memory for count, but have no name. */
-	read_sessions();
+	read_sessions(false);
 	list_for_each_entry(session, &incoming.list, list) {
 		if (!has_unretrieved(session) || ++nr > MAX_NAMED)
 			continue;
@@ -740,9 +770,11 @@ int luo_check_discard(void)
 	guard(mutex)(&incoming.lock);
 
 	/* Sessions that there is still no memory for count, but have no name. */
-	read_sessions();
+	read_sessions(false);
 	list_for_each_entry(session, &incoming.list, list) {
-		if (session->damaged && session->damaged != -ENOMEM)
+		int damaged = READ_ONCE(session->damaged);
+
+		if (damaged && damaged != -ENOMEM)
 			continue;
 
 		/* Half of it is room for one more name, in which all is escaped. */

@@ -166,10 +166,27 @@ static bool next_fails(void)
 	return !nr_until_failure--;
 }
 
+/* What happens while the files of a session are read. */
+static bool watch_reads;
+static unsigned long nr_reads_locked;
+static unsigned long nr_retrieved_twice;
+
+static void look_around(void)
+{
+	static const u8 name[LUO_SESSION_NAME_LENGTH] = "kunit three";
+
+	if (mutex_is_locked(&luo_sessions_of(true)->lock))
+		nr_reads_locked++;
+	else
+		nr_retrieved_twice += PTR_ERR(luo_session_retrieve(name)) != -EINVAL;
+}
+
 static struct luo_file *file_alloc_stub(void)
 {
 	struct luo_file *luo_file = NULL;
 
+	if (watch_reads)
+		look_around();
 	/* The redirection is for whom the test calls. */
 	kunit_deactivate_static_stub(kunit_get_current_test(), luo_file_alloc);
 	if (!next_fails())
@@ -401,12 +418,20 @@ static void no_memory_for_sessions(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, retrieve("kunit two"), -ENOENT);
 	KUNIT_EXPECT_EQ(test, luo_sessions_nr_unclaimed(), before + 1);
 	nr_until_failure = NR_FILES / 2;
+	nr_reads_locked = 0;
+	nr_retrieved_twice = 0;
+	watch_reads = true;
 	KUNIT_EXPECT_EQ(test, retrieve("kunit three"), -ENOMEM);
+	KUNIT_EXPECT_EQ(test, luo_sessions_nr_unclaimed(), before + 1);
 
 	/* And then for all. It is not finished by being closed. */
 	nr_until_failure = NR_FILES;
 	KUNIT_EXPECT_EQ(test, retrieve("kunit three"), 0);
 	KUNIT_EXPECT_EQ(test, luo_sessions_nr_unclaimed(), before + 1);
+	/* Nobody has waited for that, or could retrieve it as well. */
+	KUNIT_EXPECT_EQ(test, nr_reads_locked, 0);
+	KUNIT_EXPECT_EQ(test, nr_retrieved_twice, 0);
+	watch_reads = false;
 	KUNIT_EXPECT_EQ(test, finish_session("kunit three"), 0);
 	KUNIT_EXPECT_EQ(test, luo_sessions_nr_unclaimed(), before);
 }
