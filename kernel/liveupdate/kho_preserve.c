@@ -421,8 +421,11 @@ void kho_unpreserve_folio(struct folio *folio)
 EXPORT_SYMBOL_GPL(kho_unpreserve_folio);
 
 /*
- * Whether a block lies in one NUMA node. Nodes begin and end anywhere in a
- * section, but two of their borders never share one.
+ * Whether a block lies in one NUMA node. Nodes begin and end anywhere in a section. A node
+ * that lies in one section as a whole, between two parts of another node, is not found: to
+ * look at each page would take longer than to preserve it, and no firmware describes such
+ * a node of less than SECTION_SIZE. If there were one, the next kernel would take the
+ * block over all the same, as it does blocks of senders that do not cut at borders at all.
  */
 static bool block_in_one_node(unsigned long pfn, unsigned int order)
 {
