@@ -2,7 +2,11 @@
 /*
  * struct pages of memory that Kexec HandOver preserves.
  *
- * As long as nobody has restored it, each page is PageReserved.
+ * As long as nobody has restored it, each page is PageReserved, and its mapping is
+ * %PAGE_MAPPING_ANON, without an anon_vma. Nobody looks at the mapping of a reserved page,
+ * but makedumpfile takes the page for user data: a dump of a crashed kernel that leaves out
+ * user data leaves out memory that this kernel does not use, and most of which is user data
+ * of the previous one.
  *
  * What is preserved lies in blocks that are held: see kernel/liveupdate/kho_hold.c.
  * Opening a block initializes its struct pages, and gives those that are neither
@@ -124,6 +128,33 @@ static void keep_part(struct zone *zone, unsigned long pfn,
 		__SetPageReserved(pfn_to_page(block + bit));
 }
 
+/* What is preserved, and nobody has claimed. The struct pages are initialized. */
+static void mark_part(struct zone *zone, unsigned long pfn,
+		      unsigned long end_pfn, unsigned long *unclaimed)
+{
+	unsigned long block = pfn - in_block(pfn), bit = in_block(pfn);
+
+	for_each_set_bit_from(bit, unclaimed, end_pfn - block)
+		pfn_to_page(block + bit)->mapping = (void *)PAGE_MAPPING_ANON;
+}
+
+/**
+ * kho_clear_unclaimed - let reserved pages be what they would be without a handover
+ * @page: the first page
+ * @nr_pages: number of pages
+ *
+ * Not needed before kho_release_folio() or kho_release_pages().
+ *
+ * Context: The caller owns the pages, which are initialized.
+ */
+void kho_clear_unclaimed(struct page *page, unsigned long nr_pages)
+{
+	struct page *end = page + nr_pages;
+
+	for (; page < end; page++)
+		page->mapping = NULL;
+}
+
 static void __ref free_pages_of_part(unsigned long pfn, unsigned long nr_pages)
 {
 	unsigned int order;
@@ -193,13 +224,17 @@ static void __ref keep_reserved(unsigned long pfn, unsigned long *keep)
 static void open_block(unsigned long pfn)
 {
 	DECLARE_BITMAP(keep, MAX_ORDER_NR_PAGES);
+	DECLARE_BITMAP(unclaimed, MAX_ORDER_NR_PAGES);
 
-	kho_hold_read(pfn, keep);
+	kho_hold_read_preserved(pfn, unclaimed);
+	bitmap_copy(keep, unclaimed, MAX_ORDER_NR_PAGES);
+	kho_hold_add_nodes(pfn, keep);
 	keep_reserved(pfn, keep);
 
 	if (pages_deferred)
 		visit_parts(pfn, init_struct_pages, NULL);
 	visit_parts(pfn, keep_part, keep);
+	visit_parts(pfn, mark_part, unclaimed);
 	visit_parts(pfn, free_part, keep);
 	clear_bit(pfn / MAX_ORDER_NR_PAGES, kho_held_blocks);
 }
@@ -271,6 +306,19 @@ void __init kho_init_pages_exact(void)
 		visit_parts(block * MAX_ORDER_NR_PAGES, init_struct_pages, NULL);
 }
 
+/* In blocks that are not held the generic code has reserved what is preserved. */
+static void __init mark_exact(void)
+{
+	DECLARE_BITMAP(unclaimed, MAX_ORDER_NR_PAGES);
+	unsigned long block;
+
+	for_each_set_bit(block, kho_exact_blocks, kho_nr_blocks) {
+		kho_hold_read_preserved(block * MAX_ORDER_NR_PAGES, unclaimed);
+		visit_parts(block * MAX_ORDER_NR_PAGES, mark_part, unclaimed);
+		cond_resched();
+	}
+}
+
 /**
  * kho_init_pages_late - open all blocks that are still held
  *
@@ -286,6 +334,7 @@ void __init kho_init_pages_late(void)
 	if (!kho_preserved_begin())
 		return;
 
+	mark_exact();
 #ifdef CONFIG_PADATA
 	padata_do_multithreaded(&(struct padata_mt_job) {
 		.thread_fn = open_chunk,
@@ -385,6 +434,7 @@ void kho_release_folio(struct page *page, unsigned int order)
 
 	for (i = 0; i < nr_pages; i++) {
 		__ClearPageReserved(page + i);
+		page[i].mapping = NULL;
 		set_page_count(page + i, 0);
 		clear_page_tag_ref(page + i);
 	}
@@ -413,6 +463,7 @@ void kho_release_pages(struct page *page, unsigned long nr_pages)
 
 	for (; page < end; page++) {
 		__ClearPageReserved(page);
+		page->mapping = NULL;
 		clear_page_tag_ref(page);
 
 		if (page_zone(page) != page_zone(first)) {

@@ -9,8 +9,8 @@ set -eu
 
 packages="bc bison build-essential busybox-static ccache clang codespell cpio
 	debootstrap device-tree-compiler e2fsprogs flex git groff-base kexec-tools libclang-rt-dev
-	libelf-dev libssl-dev liburcu-dev lz4 mawk ovmf pkgconf python3 python3-git python3-ply
-	python3-sphinx python3-yaml qemu-system-x86 rsync shellcheck sparse xz-utils zstd"
+	libelf-dev libssl-dev liburcu-dev lz4 makedumpfile mawk ovmf pkgconf python3 python3-git
+	python3-ply python3-sphinx python3-yaml qemu-system-x86 rsync shellcheck sparse xz-utils zstd"
 [ -n "${KSRC:-}" ] || packages="$packages linux-source-6.12"
 
 missing=

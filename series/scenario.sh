@@ -29,10 +29,11 @@ case $kernel in
 	;;
 esac
 [ "$suite" != liveupdate ] || options+=("${live_update[@]}")
-# With its libraries, for those that ask for it.
-if (cd "$linux/tools/testing/selftests/$suite/tests" && grep -q e2fsck "${@/%/.sh}"); then
-	options+=(-b "$(PATH=$PATH:/usr/sbin:/sbin command -v e2fsck)")
-fi
+# With their libraries, for those that ask for them.
+for program in e2fsck makedumpfile; do
+	! (cd "$linux/tools/testing/selftests/$suite/tests" && grep -q $program "${@/%/.sh}") ||
+		options+=(-b "$(PATH=$PATH:/usr/sbin:/sbin command -v $program)")
+done
 # A kernel of several megabytes, for those that ask for it.
 if [ -f "$build/cloud/vmlinuz" ] &&
 	(cd "$linux/tools/testing/selftests/$suite/tests" && grep -q 'has_kernel nokho' "${@/%/.sh}"); then

@@ -33,7 +33,8 @@ unsigned long kho_unclaimed_pages(void);
 extern unsigned long *kho_held_blocks;
 extern unsigned long kho_nr_blocks;
 extern unsigned long *kho_exact_blocks;
-void kho_hold_read(unsigned long pfn, unsigned long *pages);
+void kho_hold_read_preserved(unsigned long pfn, unsigned long *pages);
+void kho_hold_add_nodes(unsigned long pfn, unsigned long *pages);
 void kho_count_kept_pages(unsigned long *nr_all, unsigned long *nr_kernel);
 
 /* kernel/liveupdate/kho_restore.c */
@@ -64,6 +65,7 @@ void kho_init_pages_early(unsigned long pfn, unsigned long end_pfn);
 void kho_init_pages_exact(void);
 void kho_init_pages_late(void);
 void kho_init_scratch_pageblocks(unsigned long pfn, unsigned long end_pfn);
+void kho_clear_unclaimed(struct page *page, unsigned long nr_pages);
 void kho_release_folio(struct page *page, unsigned int order);
 void kho_release_pages(struct page *page, unsigned long nr_pages);
 void kho_account_scratch(void);

@@ -229,7 +229,7 @@ static void read_order(unsigned long pfn, unsigned int order, unsigned long *pag
 }
 
 /**
- * kho_hold_read - which pages of a block are preserved, or nodes of the tree
+ * kho_hold_read_preserved - find the pages of a block that are preserved
  * @pfn: the first page of the block
  * @pages: bitmap of MAX_ORDER_NR_PAGES bits
  *
@@ -237,21 +237,14 @@ static void read_order(unsigned long pfn, unsigned int order, unsigned long *pag
  *
  * Context: As long as blocks are held.
  */
-void kho_hold_read(unsigned long pfn, unsigned long *pages)
+void kho_hold_read_preserved(unsigned long pfn, unsigned long *pages)
 {
-	const unsigned long *chunk = node_map[pfn / CHUNK_PAGES];
 	unsigned int order;
 
-	/* A block never crosses the border of a chunk or of a leaf. */
-	static_assert(CHUNK_PAGES % MAX_ORDER_NR_PAGES == 0);
+	/* A block never crosses the border of a leaf. */
 	static_assert(MAX_ORDER_NR_PAGES % BITS_PER_LONG == 0);
 
-	if (chunk)
-		bitmap_copy(pages, chunk + BIT_WORD(pfn % CHUNK_PAGES),
-			    MAX_ORDER_NR_PAGES);
-	else
-		bitmap_zero(pages, MAX_ORDER_NR_PAGES);
-
+	bitmap_zero(pages, MAX_ORDER_NR_PAGES);
 	for_each_set_bit(order, orders, KHO_NR_ORDERS) {
 		if (order <= MAX_PAGE_ORDER) {
 			read_order(pfn, order, pages);
@@ -261,6 +254,32 @@ void kho_hold_read(unsigned long pfn, unsigned long *pages)
 			return;
 		}
 	}
+}
+
+/**
+ * kho_hold_add_nodes - add the pages of a block that are nodes of the tree
+ * @pfn: the first page of the block
+ * @pages: bitmap of MAX_ORDER_NR_PAGES bits
+ *
+ * Context: As long as blocks are held.
+ */
+void kho_hold_add_nodes(unsigned long pfn, unsigned long *pages)
+{
+	const unsigned long *chunk = node_map[pfn / CHUNK_PAGES];
+
+	/* A block never crosses the border of a chunk. */
+	static_assert(CHUNK_PAGES % MAX_ORDER_NR_PAGES == 0);
+
+	if (chunk)
+		bitmap_or(pages, pages, chunk + BIT_WORD(pfn % CHUNK_PAGES),
+			  MAX_ORDER_NR_PAGES);
+}
+
+/* Which pages of a block must not be used by anybody else. */
+static void __init read_held(unsigned long pfn, unsigned long *pages)
+{
+	kho_hold_read_preserved(pfn, pages);
+	kho_hold_add_nodes(pfn, pages);
 }
 
 /* Blocks with scratch in them, or what is reserved, or what has no struct pages. */
@@ -373,7 +392,7 @@ static phys_addr_t __init release_blocks(phys_addr_t total, phys_addr_t wanted,
 		if (!memblock_is_region_memory(phys, 1UL << BLOCK_SHIFT))
 			continue;
 
-		kho_hold_read(PHYS_PFN(phys), pages);
+		read_held(PHYS_PFN(phys), pages);
 		nr_free = MAX_ORDER_NR_PAGES -
 			  bitmap_weight(pages, MAX_ORDER_NR_PAGES);
 		if (nr_free < min_pages)
@@ -396,7 +415,7 @@ static phys_addr_t __init preserved_exactly(void)
 	unsigned long block;
 
 	for_each_set_bit(block, kho_exact_blocks, kho_nr_blocks) {
-		kho_hold_read(PFN_DOWN((phys_addr_t)block << BLOCK_SHIFT), pages);
+		read_held(PFN_DOWN((phys_addr_t)block << BLOCK_SHIFT), pages);
 		total += PFN_PHYS(bitmap_weight(pages, MAX_ORDER_NR_PAGES));
 	}
 
@@ -434,7 +453,7 @@ static unsigned long __init exact_ranges(struct range *ranges)
 
 	for_each_set_bit(block, kho_exact_blocks, kho_nr_blocks) {
 		phys = (phys_addr_t)block << BLOCK_SHIFT;
-		kho_hold_read(PHYS_PFN(phys), pages);
+		read_held(PHYS_PFN(phys), pages);
 		for_each_set_bitrange(start, end, pages, MAX_ORDER_NR_PAGES) {
 			if (ranges) {
 				ranges[nr].start = phys + PFN_PHYS(start);

@@ -148,6 +148,7 @@ static int __init claim_region(const char *name, phys_addr_t start,
 		nr = claim_block_at(pfn, nr_pages);
 		if (WARN_ON_ONCE(!nr))
 			break;
+		kho_clear_unclaimed(pfn_to_page(pfn), nr);
 		kho_claimed(nr);
 	}
 

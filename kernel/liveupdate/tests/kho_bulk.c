@@ -440,7 +440,8 @@ static void check_page(const struct piece *piece, unsigned long pfn)
 	result.node_pages[page_to_nid(page)]++;
 	result.wrong_node += page_to_nid(page) != piece->nid;
 	result.not_sane += page_ref_count(page) != 1 || PageReserved(page) ||
-			   PageCompound(page) || !zone_spans_pfn(page_zone(page), pfn);
+			   PageCompound(page) || page->mapping ||
+			   !zone_spans_pfn(page_zone(page), pfn);
 	if (piece->filled && !(pfn % incoming->stride))
 		result.damaged += !kho_filled(pfn, incoming->seed, KHO_FILL_PAGE);
 }

@@ -218,13 +218,20 @@ static bool keeps(unsigned long page)
 	return v->keep[page] & (PAGE_KEY | PAGE_NODE);
 }
 
-/* What kho_hold_read() says about a block is what opening it goes by. */
+/* Opening a block goes by what these two say about it. */
 static void expect_read(unsigned long block, unsigned long page)
 {
 	DECLARE_BITMAP(pages, MAX_ORDER_NR_PAGES);
 	unsigned long i;
 
-	kho_hold_read(block * MAX_ORDER_NR_PAGES, pages);
+	kho_hold_read_preserved(block * MAX_ORDER_NR_PAGES, pages);
+	for (i = 0; i < MAX_ORDER_NR_PAGES; i++) {
+		if (!(v->keep[page + i] & PAGE_KEY) != !test_bit(i, pages))
+			FAIL("page %#lx is%s preserved", page + i,
+			     v->keep[page + i] & PAGE_KEY ? "" : " not");
+	}
+
+	kho_hold_add_nodes(block * MAX_ORDER_NR_PAGES, pages);
 	for (i = 0; i < MAX_ORDER_NR_PAGES; i++) {
 		if (keeps(page + i) != test_bit(i, pages))
 			FAIL("page %#lx is%s kept", page + i,

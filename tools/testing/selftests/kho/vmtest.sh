@@ -26,7 +26,7 @@
 #	QEMU_OPTS	additional options of QEMU
 #	ACCEL		its accelerator, when it must not be KVM
 #	TIMEOUT		seconds after which it has failed
-#	PANIC		not empty when the first kernel shall panic
+#	PANIC		not empty when one of the kernels shall panic
 #	SPLAT		a regular expression: warnings with such a line are meant to be
 #	RAM_FILE	not empty when the RAM of the guest shall be in a file, for host_action
 #	missing		a function that prints why the test cannot be run here
