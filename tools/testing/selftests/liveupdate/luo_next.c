@@ -54,12 +54,35 @@ static int load_image(char **argv)
 	return 0;
 }
 
+/* Not dprintf(), which seeks: /dev/kmsg does not let it. */
+static void say(const char *what, const char *value)
+{
+	int fd = open_or_die("/dev/kmsg", O_WRONLY);
+	char line[256];
+	int len;
+
+	len = snprintf(line, sizeof(line), "khotest: %s%s", what, value);
+	if (write(fd, line, len) != len) {
+		perror("/dev/kmsg");
+		exit(1);
+	}
+	close(fd);
+}
+
+static void say_ticks(const char *what, unsigned long long ticks)
+{
+	char value[32];
+
+	snprintf(value, sizeof(value), "%llu", ticks);
+	say(what, value);
+}
+
 static int leave(void)
 {
-	int fd = open(CONTROL, O_WRONLY), kmsg = open_or_die("/dev/kmsg", O_WRONLY);
+	int fd = open(CONTROL, O_WRONLY);
 
 	/* For kernels without kho_blackout.c */
-	dprintf(kmsg, "khotest: note value at_leave %llu", __rdtsc());
+	say_ticks("note value at_leave ", __rdtsc());
 	if (fd >= 0 && write(fd, "mark", 4) != 4) {
 		perror(CONTROL);
 		return 1;
@@ -74,7 +97,6 @@ static int be_init(unsigned long long begin)
 {
 	char line[128];
 	FILE *file;
-	int kmsg;
 
 	mkdir("/dev", 0755);
 	mkdir("/sys", 0755);
@@ -82,14 +104,13 @@ static int be_init(unsigned long long begin)
 	    mount("debug", DEBUGFS, "debugfs", 0, NULL))
 		return 1;
 
-	kmsg = open_or_die("/dev/kmsg", O_WRONLY);
-	dprintf(kmsg, "khotest: init next");
-	dprintf(kmsg, "khotest: note value at_main %llu", begin);
+	say("init ", "next");
+	say_ticks("note value at_main ", begin);
 	file = fopen(REPORT, "r");
 	while (file && fgets(line, sizeof(line), file))
-		dprintf(kmsg, "khotest: note value %s", line);
-	dprintf(kmsg, "khotest: ok the next kernel executes init");
-	dprintf(kmsg, "khotest: done");
+		say("note value ", line);
+	say("ok ", "the next kernel executes init");
+	say("done", "");
 	reboot(RB_AUTOBOOT);
 	return 1;
 }
