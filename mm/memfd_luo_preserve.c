@@ -21,6 +21,7 @@
 #include <linux/jiffies.h>
 #include <linux/kexec_handover.h>
 #include <linux/kho/abi/memfd.h>
+#include <linux/kho_mm.h>
 #include <linux/liveupdate.h>
 #include <linux/migrate.h>
 #include <linux/mm.h>
@@ -217,6 +218,9 @@ static int preserve_folio(struct memfd_out *out, struct address_space *mapping,
 		return PTR_ERR(entry);
 
 	err = kho_preserve_folio(folio);
+	/* Hotplugged memory. */
+	if (unlikely(err == -EINVAL))
+		return -EXDEV;
 	if (err)
 		return err;
 
@@ -241,24 +245,94 @@ static bool has_lru_cache_reference(struct folio *folio)
 	       folio_ref_count(folio) != folio_expected_ref_count(folio) + 1;
 }
 
+/* Whether a folio lies in scratch or ZONE_MOVABLE, or in hotplugged memory. */
+static bool must_move(struct folio *folio)
+{
+	return !folio_is_longterm_pinnable(folio) ||
+	       !kho_preservable(folio_pfn(folio), folio_nr_pages(folio));
+}
+
+static struct migration_target_control target_control = {
+	.nid = NUMA_NO_NODE,
+	.gfp_mask = GFP_USER | __GFP_NOWARN,
+	.reason = MR_LONGTERM_PIN,
+};
+
+static struct folio *alloc_target(struct folio *src)
+{
+	struct folio *folio = alloc_migration_target(src, (unsigned long)&target_control);
+
+	if (!folio || likely(!must_move(folio)))
+		return folio;
+
+	folio_put(folio);
+	return kho_alloc_boot_folio(target_control.gfp_mask, folio_order(src));
+}
+
+/* If there is none, because a large folio was split, the new one may have to be moved, too. */
+static struct folio *take_target(struct folio *src, unsigned long targets)
+{
+	struct folio *folio;
+
+	list_for_each_entry(folio, (struct list_head *)targets, lru) {
+		if (folio_order(folio) == folio_order(src)) {
+			list_del(&folio->lru);
+			return folio;
+		}
+	}
+
+	return alloc_migration_target(src, (unsigned long)&target_control);
+}
+
+static void give_target_back(struct folio *folio, unsigned long targets)
+{
+	list_add(&folio->lru, (struct list_head *)targets);
+}
+
+/*
+ * Allocate folios that those of a batch are moved to. kho_alloc_boot_folio() may have to
+ * isolate others, and waits as long as too many are isolated, so this comes before those of the
+ * batch are. A large folio for which there is no other one is split later.
+ */
+static int alloc_targets(struct batch *batch, unsigned int from, struct list_head *targets)
+{
+	struct folio *folio;
+	unsigned int i;
+
+	for (i = from; i < batch->nr; i++) {
+		if (!must_move(batch->folios[i]))
+			continue;
+
+		folio = alloc_target(batch->folios[i]);
+		if (folio)
+			list_add_tail(&folio->lru, targets);
+		else if (!folio_test_large(batch->folios[i]))
+			return list_empty(targets) ? -ENOMEM : 0;
+	}
+
+	return 0;
+}
+
 /* Move what cannot stay where it is, from @from on, and begin there again. */
 static int move_out(struct address_space *mapping, struct batch *batch,
 		    unsigned int from)
 {
-	struct migration_target_control target = {
-		.nid = NUMA_NO_NODE,
-		.gfp_mask = GFP_USER | __GFP_NOWARN,
-		.reason = MR_LONGTERM_PIN,
-	};
+	struct folio *folio, *next;
 	bool drained = false;
-	struct folio *folio;
+	LIST_HEAD(targets);
 	LIST_HEAD(folios);
 	unsigned int i;
 	int err;
 
+	err = alloc_targets(batch, from, &targets);
+	if (err) {
+		give_back(mapping, batch, from);
+		return err;
+	}
+
 	for (i = from; i < batch->nr; i++) {
 		folio = batch->folios[i];
-		if (folio_is_longterm_pinnable(folio))
+		if (!must_move(folio))
 			continue;
 
 		/*
@@ -280,10 +354,12 @@ static int move_out(struct address_space *mapping, struct batch *batch,
 	}
 
 	give_back(mapping, batch, from);
-	err = migrate_pages(&folios, alloc_migration_target, NULL,
-			    (unsigned long)&target, MIGRATE_SYNC,
+	err = migrate_pages(&folios, take_target, give_target_back,
+			    (unsigned long)&targets, MIGRATE_SYNC,
 			    MR_LONGTERM_PIN, NULL);
 	putback_movable_pages(&folios);
+	list_for_each_entry_safe(folio, next, &targets, lru)
+		folio_put(folio);
 	return err < 0 ? err : 0;
 }
 
@@ -414,7 +490,6 @@ static bool would_lose_mapping(struct inode *inode)
  * * %-EPERM - with F_SEAL_FUTURE_WRITE and without F_SEAL_WRITE: there is a shared mapping
  *   that is or can become writable, and that nobody could make again
  * * %-EHWPOISON - a folio is poisoned
- * * %-EINVAL - a folio lies in memory that cannot be preserved
  * * %-EIO - a folio cannot be read from swap
  * * %-EBUSY - a folio must be moved and cannot be
  * * %-EINTR - the caller was killed

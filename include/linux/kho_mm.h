@@ -37,8 +37,12 @@ void kho_hold_read_preserved(unsigned long pfn, unsigned long *pages);
 void kho_hold_add_nodes(unsigned long pfn, unsigned long *pages);
 void kho_count_kept_pages(unsigned long *nr_all, unsigned long *nr_kernel);
 
+/* kernel/liveupdate/kho_preserve.c */
+bool kho_preservable(unsigned long pfn, unsigned long nr_pages);
+
 /* kernel/liveupdate/kho_restore.c */
 bool kho_run_preserved(unsigned long pfn, unsigned long nr_pages);
+void kho_watch_fewer_claims(void);
 
 /* kernel/liveupdate/kho_reserve_mem.c */
 phys_addr_t kho_reserve_mem_revive(const char *name, phys_addr_t size,

@@ -192,7 +192,6 @@ extern struct kho_in kho_in;
 
 /* kho_preserve.c */
 int kho_out_not_ready(void);
-bool kho_preservable(unsigned long pfn, unsigned long nr_pages);
 int kho_preserve_block(unsigned long pfn, unsigned int order, bool *added);
 struct folio *kho_alloc_folio(unsigned int order, gfp_t gfp);
 

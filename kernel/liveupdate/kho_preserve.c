@@ -13,7 +13,6 @@
 #include <linux/err.h>
 #include <linux/export.h>
 #include <linux/io.h>
-#include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/percpu.h>
 #include <linux/rwsem.h>
@@ -74,9 +73,6 @@ bool kho_preservable(unsigned long pfn, unsigned long nr_pages)
 	       !is_zone_device_page(pfn_to_page(pfn + nr_pages - 1));
 }
 
-/* How often to try again when memory that was allocated is not preservable. */
-#define ALLOC_RETRIES	64
-
 /**
  * kho_alloc_folio - allocate a folio that can be preserved
  * @order: its order
@@ -87,25 +83,14 @@ bool kho_preservable(unsigned long pfn, unsigned long nr_pages)
  */
 struct folio *kho_alloc_folio(unsigned int order, gfp_t gfp)
 {
-	struct folio *folio, *other, *next;
-	unsigned int tries = 0;
-	LIST_HEAD(useless);
+	struct folio *folio = folio_alloc(gfp | __GFP_ZERO, order);
 
-	/* What does not serve is kept until something else was found. */
-	while ((folio = folio_alloc(gfp | __GFP_ZERO, order))) {
-		if (likely(kho_preservable(folio_pfn(folio), 1UL << order)))
-			break;
-		list_add(&folio->lru, &useless);
-		if (++tries > ALLOC_RETRIES) {
-			folio = NULL;
-			break;
-		}
-	}
+	if (!folio || likely(kho_preservable(folio_pfn(folio), 1UL << order)))
+		return folio;
 
-	list_for_each_entry_safe(other, next, &useless, lru)
-		folio_put(other);
-
-	return folio;
+	/* What the kernel allocates is never in scratch, so this is hotplugged memory. */
+	folio_put(folio);
+	return kho_alloc_boot_folio(gfp | __GFP_ZERO, order);
 }
 
 /*

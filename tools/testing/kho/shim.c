@@ -169,6 +169,12 @@ struct folio *folio_alloc(gfp_t gfp, unsigned int order)
 	return folio;
 }
 
+/* Of mm/kho_hotplug.c: a test says where it lies. */
+struct folio *kho_alloc_boot_folio(gfp_t gfp, unsigned int order)
+{
+	return folio_alloc(gfp, order);
+}
+
 void folio_put(struct folio *folio)
 {
 	ASAN_UNPOISON_MEMORY_REGION(folio + 1, FOLIO_GAP);

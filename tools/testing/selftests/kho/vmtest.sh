@@ -30,6 +30,8 @@
 #	SPLAT		a regular expression: warnings with such a line are meant to be
 #	RAM_FILE	not empty when the RAM of the guest shall be in a file, for host_action
 #	missing		a function that prints why the test cannot be run here
+#	MONITOR		not empty when the guest has QEMU's monitor do something: for that it
+#			says "monitor COMMAND"
 #	host_action FILE WORD...	a function that does something to the RAM in FILE,
 #			while the guest waits: see kernel/liveupdate/tests/kho_pause.c
 #	host_check LOG	a function that looks at the log when all is over
@@ -144,13 +146,26 @@ serve_host() {
 	printf '\1' | dd of="$ram" bs=1 seek=$((go)) conv=notrunc status=none
 }
 
+# What the monitor has to say about a command that fails.
+monitor_errors() {
+	tr '\r' '\n' < "$1" | sed -n 's/^\(Error: .*\)/not ok the monitor says: \1/p'
+}
+
 run_guest() {
-	local append
-	local -a ram_opts=()
+	local append reader=
+	local -a ram_opts=() monitor_opts=()
 	# shellcheck disable=SC2086,SC2116 # on several lines
 	append=$(echo $APPEND ${KHO_APPEND:-})
 	[ -z "$RAM_FILE" ] || ram_opts=(-machine memory-backend=ram -object
 		"memory-backend-file,id=ram,size=$MEM,mem-path=$ram,share=on")
+	if [ -n "$MONITOR" ]; then
+		rm -f "$monitor".*
+		mkfifo "$monitor.in" "$monitor.out"
+		monitor_opts=(-chardev "pipe,id=monitor,path=$monitor"
+			-mon "chardev=monitor,mode=readline")
+		cat "$monitor.out" > "$monitor.said" &
+		reader=$!
+	fi
 	# On a busy host without KVM, now and then a kernel finds that its timer does not
 	# work, and panics: hence no_timer_check.
 	# shellcheck disable=SC2086 # options are lists
@@ -159,15 +174,19 @@ run_guest() {
 		-nodefaults -serial stdio -kernel "$out/$KERNEL" \
 		-initrd "$out/initramfs.cpio" -append "console=ttyS0 panic=-1 no_timer_check \
 printk.devkmsg=on retain_initrd kho=on kunit.enable=0 khotest=$1 khostage=1 $append" \
-		"${ram_opts[@]}" $QEMU_OPTS < /dev/null 2>&1 |
+		"${ram_opts[@]}" "${monitor_opts[@]}" $QEMU_OPTS < /dev/null 2>&1 |
 		while IFS= read -r line; do
 			line=${line//$'\r'/}
 			# When the host has seen it: guests' clocks stop at kexec.
 			printf '%s %s\n' "$EPOCHREALTIME" "$line"
 			# shellcheck disable=SC2086 # words
 			[[ $line != *"khotest: host "* ]] || serve_host ${line#*khotest: host }
+			[[ -z $MONITOR || $line != *"khotest: monitor "* ]] ||
+				echo "${line#*khotest: monitor }" > "$monitor.in"
 		done > "$2"
-	return "${PIPESTATUS[0]}"
+	rc=${PIPESTATUS[0]}
+	[ -z "$reader" ] || kill "$reader" 2> /dev/null
+	return "$rc"
 }
 
 # has_kernel NAME: for missing()
@@ -180,7 +199,7 @@ has_kernel() {
 # when it cannot be run here.
 run_test() (
 	STAGES=1 MEM=2G SMP=2 APPEND='' KERNEL=bzImage QEMU_OPTS='' PANIC='' SPLAT=''
-	RAM_FILE='' ACCEL=$accel
+	RAM_FILE='' MONITOR='' ACCEL=$accel monitor_said=''
 	# shellcheck disable=SC2034 # for the tests
 	KHO_LIB=$here/guest
 	TIMEOUT=${KHO_TIMEOUT:-120}
@@ -196,12 +215,14 @@ run_test() (
 		exit 4
 	fi
 
-	log=$out/$1.log ram=$out/$1.ram
-	trap 'rm -f "$ram"' EXIT
+	log=$out/$1.log ram=$out/$1.ram monitor=$out/$1.monitor
+	trap 'rm -f "$ram" "$monitor".in "$monitor".out' EXIT
 	run_guest "$1" "$log"
 	rc=$?
 	sed -i 's/^\([0-9.]*\) .*khotest: /\1 khotest: /' "$log"
 	host_said=$(host_check "$log") || host_said+=$'\nnot ok the log has what it should'
+	[ -z "$MONITOR" ] || monitor_said=$(monitor_errors "$monitor.said")
+	host_said+=${monitor_said:+$'\n'$monitor_said}
 	[ -z "$host_said" ] || pass_on <<< "$host_said" >> "$log"
 
 	echo "    KTAP version 1"

@@ -381,6 +381,80 @@ static void see_cma(int session, const char *kind)
 }
 
 /*
+ * What lies in hotplugged memory, which is above 4 GiB in a guest with less than that. There
+ * is more of it than of boot memory.
+ */
+#define HOTPLUG_PAGES	(48 * MIB / PAGE)
+#define HOTPLUG_START	(4 * GIB)
+#define NR_HOTPLUG_HUGE	8
+#define TOO_LARGE	(640 * MIB)
+
+static long pages_above(char *mem, long nr, __u64 phys)
+{
+	int fd = open("/proc/self/pagemap", O_RDONLY);
+	long i, found = 0;
+
+	for (i = 0; i < nr; i++)
+		found += pfn_of(fd, mem + i * PAGE) * PAGE >= phys;
+	close(fd);
+	return found;
+}
+
+/* Boot memory has no room for this one. */
+static void try_too_large(int session)
+{
+	long before = read_number(PRESERVED);
+	int fd = new_memfd("too large", TOO_LARGE, 0), err;
+	char *mem = map(fd, 0, TOO_LARGE);
+
+	memset(mem, 1, TOO_LARGE);
+	err = luo_preserve_fd(session, fd, 9);
+	printf("note too large: %s\n", strerror(-err));
+	check(err == -ENOMEM || err == -EBUSY, "hotplugged", "what is too large is refused");
+	check(read_number(PRESERVED) == before, "hotplugged", "and nothing is preserved");
+	munmap(mem, TOO_LARGE);
+	close(fd);
+}
+
+static void make_hotplugged(int session)
+{
+	int fd = new_memfd("hotplugged", 2 * HOTPLUG_PAGES * PAGE, 0), huge;
+	char *mem = map(fd, 0, HOTPLUG_PAGES * PAGE), *huge_mem;
+	long before;
+
+	write_pages(fd, 10, 0, HOTPLUG_PAGES);
+	check(pages_above(mem, HOTPLUG_PAGES, HOTPLUG_START) > HOTPLUG_PAGES / 2,
+	      "hotplugged", "most of it is in hotplugged memory");
+	preserve(session, fd, 1);
+	check(pages_above(mem, HOTPLUG_PAGES, HOTPLUG_START) == 0, "hotplugged",
+	      "it was moved");
+	write_pages(fd, 10, HOTPLUG_PAGES, HOTPLUG_PAGES);
+
+	set_huge("force");
+	huge = new_memfd("huge", NR_HOTPLUG_HUGE * HUGE_SIZE, 0);
+	huge_mem = map(huge, 0, NR_HOTPLUG_HUGE * HUGE_SIZE);
+	before = proc_kb("/proc/meminfo", "ShmemHugePages");
+	write_pages(huge, 11, 0, NR_HOTPLUG_HUGE * HUGE_SIZE / PAGE);
+	check(pages_above(huge_mem, NR_HOTPLUG_HUGE * HUGE_SIZE / PAGE, HOTPLUG_START) > 0,
+	      "hotplugged", "so are huge pages");
+	preserve(session, huge, 2);
+	check(proc_kb("/proc/meminfo", "ShmemHugePages") - before ==
+	      NR_HOTPLUG_HUGE * HUGE_SIZE / 1024, "hotplugged", "they are moved as a whole");
+	set_huge("never");
+
+	try_too_large(session);
+}
+
+static void see_hotplugged(int session, const char *kind)
+{
+	check(nr_good_pages(luo_retrieve_fd(session, 1), 10, 0, 2 * HOTPLUG_PAGES) ==
+	      2 * HOTPLUG_PAGES, kind, "content");
+	check(nr_good_pages(luo_retrieve_fd(session, 2), 11, 0,
+			    NR_HOTPLUG_HUGE * HUGE_SIZE / PAGE) ==
+	      NR_HOTPLUG_HUGE * HUGE_SIZE / PAGE, kind, "content of huge pages");
+}
+
+/*
  * Processes that write until the last moment, each step after the one before. So
  * whatever the step that was last seen, all before it must be there.
  */
@@ -769,6 +843,7 @@ const struct kind kinds[] = {
 	{ "collapsed", make_collapsed, see_collapsed },
 	{ "swapped", make_swapped, see_swapped },
 	{ "cma", make_cma, see_cma },
+	{ "hotplugged", make_hotplugged, see_hotplugged },
 	{ "writers", make_writers, see_writers },
 	{}
 };
