@@ -27,6 +27,7 @@ for cc in $compilers; do
 	make_tests "$tests" "CC=$cc" "OUTPUT=$build/user/$cc" check
 	make_tests "$tests/trackers" "CC=$cc" "OUTPUT=$build/user/$cc/trackers" all check
 	make_tests "$tests" "CC=$cc" "OUTPUT=$build/user/$cc" damage-run
+	make_tests "$tests" "CC=$cc" "OUTPUT=$build/user/$cc" large-run
 done
 
 make_tests "$tests" "OUTPUT=$build/user" "TIME=$seconds" fuzz-run

@@ -25,6 +25,7 @@
 #include <linux/io.h>
 #include <linux/kmemleak.h>
 #include <linux/memblock.h>
+#include <linux/min_heap.h>
 #include <linux/mm.h>
 #include <linux/range.h>
 #include <linux/rcupdate.h>
@@ -48,7 +49,7 @@
 #define MIN_FREE	SZ_16M
 
 /* So many blocks are reserved piece by piece to get there. */
-#define MAX_RELEASED	2048
+#define MAX_RELEASED	2048UL
 
 /* Pages in one piece of node_map. */
 #define CHUNK_PAGES	(PAGE_SIZE * BITS_PER_BYTE)
@@ -69,6 +70,12 @@ static unsigned long nr_exact_pages;
 unsigned long *kho_held_blocks;
 unsigned long kho_nr_blocks;
 
+/*
+ * How many pages of each block are preserved, or nodes of the tree. This is known when the tree
+ * has been checked, so that no block is read only to see how much room it has.
+ */
+static u16 *block_used;
+
 /* For each CHUNK_PAGES pages NULL, or a page with a bit for each node. */
 static unsigned long **node_map;
 static unsigned long nr_chunks;
@@ -84,6 +91,11 @@ static unsigned long block_of(phys_addr_t phys)
 static size_t blocks_size(void)
 {
 	return PAGE_ALIGN(BITS_TO_LONGS(kho_nr_blocks) * sizeof(long));
+}
+
+static size_t block_used_size(void)
+{
+	return kho_nr_blocks * sizeof(*block_used);
 }
 
 static unsigned long *__init alloc_blocks(void)
@@ -116,13 +128,21 @@ int __init kho_hold_init(void)
 
 	kho_held_blocks = alloc_blocks();
 	kho_exact_blocks = alloc_blocks();
+	block_used = memblock_alloc(block_used_size(), SMP_CACHE_BYTES);
 	node_map = memblock_alloc(PAGE_ALIGN(nr_chunks * sizeof(*node_map)),
 				  PAGE_SIZE);
-	if (kho_held_blocks && kho_exact_blocks && node_map)
+	if (kho_held_blocks && kho_exact_blocks && block_used && node_map)
 		return 0;
 
 	kho_hold_drop();
 	return -ENOMEM;
+}
+
+/* All that needs it has been decided. */
+static void __init free_block_used(void)
+{
+	memblock_free(block_used, block_used_size());
+	block_used = NULL;
 }
 
 /**
@@ -138,6 +158,7 @@ void __init kho_hold_drop(void)
 	memblock_clear_kho_held();
 	memblock_free(kho_held_blocks, blocks_size());
 	memblock_free(kho_exact_blocks, blocks_size());
+	free_block_used();
 
 	for (i = 0; node_map && i < nr_chunks; i++)
 		memblock_free(node_map[i], PAGE_SIZE);
@@ -169,6 +190,7 @@ int __init kho_hold_node(phys_addr_t phys)
 		return -EEXIST;
 
 	set_blocks(kho_held_blocks, phys, phys + PAGE_SIZE);
+	block_used[block_of(phys)]++;
 	return 0;
 }
 
@@ -200,11 +222,26 @@ bool __init kho_hold_has_node(unsigned long pfn, unsigned long nr_pages)
  * kho_hold_preserved - note a preserved block of pages
  * @phys: physical address of its first byte, in RAM
  * @order: its order
+ *
+ * No page may be noted twice.
  */
 void __init kho_hold_preserved(phys_addr_t phys, unsigned int order)
 {
-	set_blocks(kho_held_blocks, phys, phys + (PAGE_SIZE << order));
+	phys_addr_t end = phys + (PAGE_SIZE << order);
+	unsigned long block;
+
+	static_assert((u16)MAX_ORDER_NR_PAGES == MAX_ORDER_NR_PAGES);
+
+	set_blocks(kho_held_blocks, phys, end);
 	__set_bit(order, orders);
+
+	if (order < MAX_PAGE_ORDER) {
+		block_used[block_of(phys)] += 1U << order;
+		return;
+	}
+
+	for (block = block_of(phys); block <= block_of(end - 1); block++)
+		block_used[block] = MAX_ORDER_NR_PAGES;
 }
 
 /* All bits of preserved blocks of @order, which is not larger than a block. */
@@ -302,31 +339,42 @@ struct gap {
 	unsigned long start, nr;
 };
 
+DEFINE_MIN_HEAP(struct gap, gap_heap);
+
 static struct gap gaps[NR_GAPS] __initdata;
+
+static bool __init gap_less(const void *a, const void *b, void *unused)
+{
+	return ((const struct gap *)a)->nr < ((const struct gap *)b)->nr;
+}
+
+static void __init gap_swap(void *a, void *b, void *unused)
+{
+	swap(*(struct gap *)a, *(struct gap *)b);
+}
 
 /* Hold all but the largest gaps. */
 static void __init close_gaps(void)
 {
-	struct gap *smallest;
-	unsigned int nr_gaps = 0, i;
+	const struct min_heap_callbacks by_size = { .less = gap_less, .swp = gap_swap };
 	unsigned long start, end;
+	struct gap gap, closed;
+	struct gap_heap largest;
 
+	min_heap_init(&largest, gaps, NR_GAPS);
 	for_each_clear_bitrange(start, end, kho_held_blocks, kho_nr_blocks) {
-		struct gap gap = { start, end - start };
-
-		if (nr_gaps < NR_GAPS) {
-			gaps[nr_gaps++] = gap;
+		gap = (struct gap){ start, end - start };
+		if (!min_heap_full(&largest)) {
+			min_heap_push(&largest, &gap, &by_size, NULL);
 			continue;
 		}
 
-		smallest = gaps;
-		for (i = 1; i < NR_GAPS; i++) {
-			if (gaps[i].nr < smallest->nr)
-				smallest = &gaps[i];
+		closed = gap;
+		if (gaps[0].nr < gap.nr) {
+			closed = gaps[0];
+			min_heap_pop_push(&largest, &gap, &by_size, NULL);
 		}
-		if (smallest->nr < gap.nr)
-			swap(*smallest, gap);
-		bitmap_set(kho_held_blocks, gap.start, gap.nr);
+		bitmap_set(kho_held_blocks, closed.start, closed.nr);
 	}
 }
 
@@ -373,35 +421,53 @@ static phys_addr_t __init free_outside(void)
 	return total;
 }
 
-/*
- * There may be next to no memory outside of scratch and of held blocks. Then
- * let go of blocks with at least @min_pages of room, until there is enough.
- */
-static phys_addr_t __init release_blocks(phys_addr_t total, phys_addr_t wanted,
-					 unsigned int min_pages)
+static unsigned int __init room_in(unsigned long block)
 {
-	DECLARE_BITMAP(pages, MAX_ORDER_NR_PAGES);
-	unsigned long block, nr_free, nr = 0;
-	phys_addr_t phys;
+	return MAX_ORDER_NR_PAGES - block_used[block];
+}
+
+/* Number of held blocks with so many pages of room. */
+static unsigned long nr_with_room[MAX_ORDER_NR_PAGES + 1] __initdata;
+
+/*
+ * There may be next to no memory outside of scratch and of held blocks. Then let go of the
+ * blocks with the most room, until there is enough. Few blocks with much room cost less than
+ * many with little.
+ */
+static phys_addr_t __init release_blocks(phys_addr_t total, phys_addr_t wanted)
+{
+	unsigned long block, nr = 0, nr_least = 0;
+	phys_addr_t phys, expected = total;
+	unsigned int least;
+
+	memset(nr_with_room, 0, sizeof(nr_with_room));
+	for_each_set_bit(block, kho_held_blocks, kho_nr_blocks)
+		nr_with_room[room_in(block)]++;
+
+	/* The least room that a block must have, and how many of those that have no more. */
+	for (least = MAX_ORDER_NR_PAGES; least > 0; least--) {
+		nr_least = min(nr_with_room[least], MAX_RELEASED - nr);
+		nr += nr_least;
+		expected += PFN_PHYS(nr_least * least);
+		if (nr == MAX_RELEASED || expected >= wanted)
+			break;
+	}
 
 	for_each_set_bit(block, kho_held_blocks, kho_nr_blocks) {
-		if (total >= wanted || nr == MAX_RELEASED)
+		if (total >= wanted)
 			break;
+		if (room_in(block) < max(least, 1U) || (room_in(block) == least && !nr_least))
+			continue;
 
 		phys = (phys_addr_t)block << BLOCK_SHIFT;
 		if (!memblock_is_region_memory(phys, 1UL << BLOCK_SHIFT))
 			continue;
 
-		read_held(PHYS_PFN(phys), pages);
-		nr_free = MAX_ORDER_NR_PAGES -
-			  bitmap_weight(pages, MAX_ORDER_NR_PAGES);
-		if (nr_free < min_pages)
-			continue;
-
 		__clear_bit(block, kho_held_blocks);
-		__set_bit(block, kho_exact_blocks);
-		total += PFN_PHYS(nr_free);
-		nr++;
+		if (block_used[block])
+			__set_bit(block, kho_exact_blocks);
+		nr_least -= room_in(block) == least;
+		total += PFN_PHYS(room_in(block));
 	}
 
 	return total;
@@ -410,32 +476,23 @@ static phys_addr_t __init release_blocks(phys_addr_t total, phys_addr_t wanted,
 /* What is preserved in exact blocks, and not reserved yet. */
 static phys_addr_t __init preserved_exactly(void)
 {
-	DECLARE_BITMAP(pages, MAX_ORDER_NR_PAGES);
 	phys_addr_t total = 0;
 	unsigned long block;
 
-	for_each_set_bit(block, kho_exact_blocks, kho_nr_blocks) {
-		read_held(PFN_DOWN((phys_addr_t)block << BLOCK_SHIFT), pages);
-		total += PFN_PHYS(bitmap_weight(pages, MAX_ORDER_NR_PAGES));
-	}
+	for_each_set_bit(block, kho_exact_blocks, kho_nr_blocks)
+		total += PFN_PHYS(block_used[block]);
 
 	return total;
 }
 
-/* See that the kernel can boot: few blocks with much room, or many with little. */
+/* See that the kernel can boot. */
 static int __init keep_some_free(void)
 {
 	phys_addr_t wanted = WANTED_FREE + (memblock_phys_mem_size() >> WANTED_SHIFT);
-	unsigned long nr_exact = bitmap_weight(kho_exact_blocks, kho_nr_blocks);
-	phys_addr_t total = free_outside();
+	phys_addr_t total = free_outside() - preserved_exactly();
 
-	/* Even when all of them were preserved there is enough: do not read them. */
-	if (total >= wanted + ((phys_addr_t)nr_exact << BLOCK_SHIFT))
-		return 0;
-
-	total -= preserved_exactly();
-	total = release_blocks(total, wanted, MAX_ORDER_NR_PAGES / 4);
-	total = release_blocks(total, wanted, 1);
+	if (total < wanted)
+		total = release_blocks(total, wanted);
 	if (total >= MIN_FREE)
 		return 0;
 
@@ -535,7 +592,11 @@ int __init kho_hold_commit(void)
 
 	memblock_free(shared, size);
 	memblock_free(ram, size);
-	return err ?: mark_and_reserve();
+	if (err)
+		return err;
+
+	free_block_used();
+	return mark_and_reserve();
 }
 
 /**

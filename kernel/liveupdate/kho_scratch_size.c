@@ -278,13 +278,13 @@ static phys_addr_t size_of_tables(const struct kho_scratch_needs *needs)
  * Memory that the next kernel allocates to check and reserve a handover:
  *
  * - a page for each 128 MiB that contain a node of the tree, up to 32 MiB for 1 TiB;
- * - bits for blocks of 4 MiB, and memblock's arrays;
+ * - bits and a number for each block of 4 MiB, and memblock's arrays;
  * - lists of ranges that are reserved in pieces: up to 2048 blocks of 512 ranges with 16 and
  *   24 bytes each, see kho_hold.c.
  */
 static phys_addr_t size_of_checks(const struct kho_scratch_needs *needs)
 {
-	return (needs->ram >> 15) + (needs->ram >> 20) +
+	return (needs->ram >> 15) + (needs->ram >> 20) + (needs->ram >> 21) +
 	       min_t(phys_addr_t, needs->ram >> 12, 40 * SZ_1M);
 }
 

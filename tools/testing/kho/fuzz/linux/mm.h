@@ -18,7 +18,9 @@
 #define PAGE_ALIGNED(addr)	IS_ALIGNED((unsigned long)(addr), PAGE_SIZE)
 
 /* Small, so that there are many held blocks in little memory. */
+#ifndef MAX_PAGE_ORDER
 #define MAX_PAGE_ORDER		6
+#endif
 #define MAX_ORDER_NR_PAGES	BIT(MAX_PAGE_ORDER)
 #define pageblock_order		MAX_PAGE_ORDER
 #define pageblock_nr_pages	MAX_ORDER_NR_PAGES
