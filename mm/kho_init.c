@@ -28,6 +28,7 @@
 #include <linux/page_ext.h>
 #include <linux/pgalloc_tag.h>
 #include <linux/sched.h>
+#include <linux/swap.h>
 #include <linux/timekeeping.h>
 
 #include "internal.h"
@@ -377,6 +378,7 @@ void __init kho_account_scratch(void)
 	}
 
 	totalcma_pages += nr_scratch_pages;
+	kho_note_late_use(totalram_pages() - nr_free_pages());
 }
 
 /**

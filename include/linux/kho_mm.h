@@ -24,6 +24,9 @@ extern struct kho_scratch *kho_scratch;
 extern unsigned int kho_scratch_cnt;
 bool __kho_scratch_overlap(phys_addr_t phys, size_t size);
 
+/* kernel/liveupdate/kho_scratch_size.c */
+void kho_note_late_use(unsigned long nr_pages);
+
 /* kernel/liveupdate/kho_late.c */
 bool kho_preserved_begin(void);
 void kho_preserved_end(void);

@@ -41,7 +41,9 @@ static bool kho_have_scratch __ro_after_init;
 static struct {
 	phys_addr_t fdt;
 	u64 root;
+	u64 boot_memory;
 	phys_addr_t scratch;
+	struct kho_scratch *areas;
 	unsigned int nr_scratch;
 	unsigned long nr_nodes;
 } incoming __initdata;
@@ -104,7 +106,7 @@ static int __init check_incoming_fdt(phys_addr_t phys, u64 len)
 		return -ENOMEM;
 	}
 
-	err = kho_check_fdt(fdt, len, &incoming.root);
+	err = kho_check_fdt(fdt, len, &incoming.root, &incoming.boot_memory);
 	early_memunmap(fdt, PAGE_SIZE);
 	return err;
 }
@@ -257,7 +259,7 @@ static int __init check_and_reserve(void)
 	if (err)
 		goto err_drop;
 
-	err = kho_hold_commit();
+	err = kho_hold_commit(incoming.boot_memory);
 	if (err)
 		goto err_drop;
 

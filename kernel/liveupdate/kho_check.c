@@ -40,10 +40,11 @@ static int __init check_subtree(const void *fdt, int node)
  * @fdt: one page, mapped
  * @size: the length that it was handed over with, at most a page
  * @root: set to the physical address of the root of the tree
+ * @boot_memory: set to the bytes that the previous kernel says that a boot takes, or 0
  *
  * Return: 0, or -EINVAL after one line that says what is wrong.
  */
-int __init kho_check_fdt(const void *fdt, u64 size, u64 *root)
+int __init kho_check_fdt(const void *fdt, u64 size, u64 *root, u64 *boot_memory)
 {
 	u64 checksum;
 	int err, node;
@@ -84,6 +85,9 @@ int __init kho_check_fdt(const void *fdt, u64 size, u64 *root)
 		       KHO_FDT_CHECKSUM_PROP);
 		return -EINVAL;
 	}
+
+	if (!kho_fdt_read_u64(fdt, 0, KHO_FDT_BOOT_MEMORY_PROP, boot_memory))
+		*boot_memory = 0;
 
 	fdt_for_each_subnode(node, fdt, 0) {
 		err = check_subtree(fdt, node);

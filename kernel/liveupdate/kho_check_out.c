@@ -58,6 +58,7 @@ static struct {
 	const struct kimage *image;
 	unsigned long nr_nodes;
 	unsigned long max_nodes;
+	unsigned long nr_pages;
 	/* Orders of which there are blocks. */
 	DECLARE_BITMAP(orders, KHO_NR_ORDERS);
 	/* The leaf of each order that was used last: key / KHO_LEAF_KEYS, or ~0 */
@@ -367,6 +368,7 @@ static int check_all_blocks(const unsigned long *leaf, unsigned long base)
 	bool any;
 	int err;
 
+	check.nr_pages += (unsigned long)bitmap_weight(leaf, KHO_LEAF_KEYS) << order;
 	any = forbid_other_than_ram(start, last, order);
 	any |= forbid_scratch(start, last, order);
 	larger = order + 1;
@@ -405,6 +407,7 @@ static int check_leaf(const struct kho_radix_iter *iter, unsigned long first)
 	} while (kho_radix_iter_next(&rest, &key, base + KHO_LEAF_KEYS - 1));
 
 	for (i = 0; i < nr; i++) {
+		check.nr_pages += 1UL << kho_key_order(keys[i]);
 		err = check_block(keys[i]);
 		if (err)
 			return err;
@@ -493,6 +496,7 @@ static int check_tree(void)
 	guard(rwsem_read)(&kho_out.nodes_lock);
 
 	check.nr_nodes = 0;
+	check.nr_pages = 0;
 	check.max_nodes = max_nodes(check.image);
 
 	return find_orders() ?:
@@ -516,6 +520,31 @@ static int check_scratch(void)
 	}
 
 	return 0;
+}
+
+/*
+ * The next kernel has to boot in memory that is neither preserved nor scratch. Most often there
+ * is plenty: what this one uses. In scattered pieces even that may be too few, as the next
+ * kernel uses a limited number of pieces, but the large part of it is not scattered.
+ */
+static int check_room(void)
+{
+	const struct kimage *image = check.image;
+	u64 used = PFN_PHYS((u64)check.nr_pages + check.nr_nodes), ram = 0, needed;
+	unsigned int i;
+
+	for (i = 0; i < image->kho.nr_ram; i++)
+		ram += image->kho.ram[i].end - image->kho.ram[i].start;
+	for (i = 0; i < kho_scratch_cnt; i++)
+		used += kho_scratch[i].size;
+
+	needed = kho_boot_memory();
+	if (ram >= used && ram - used >= needed)
+		return 0;
+
+	pr_err("kexec refused: it would leave %llu KiB outside of scratch, and the next kernel needs %llu KiB to boot\n",
+	       ram < used ? 0 : (ram - used) >> 10, needed >> 10);
+	return -EPROTO;
 }
 
 /* Returns the first subtree that is not in order, 0 if all are, or -EUCLEAN. */
@@ -596,7 +625,7 @@ int kho_check_out(const struct kimage *image)
 	check.image = image;
 	check.ram = 0;
 	err = kho_out_damaged() ? -EUCLEAN : 0;
-	err = err ?: check_subtrees() ?: check_scratch() ?: check_tree();
+	err = err ?: check_subtrees() ?: check_scratch() ?: check_tree() ?: check_room();
 	if (err == -EUCLEAN)
 		pr_err("kexec refused: the record of preserved memory is damaged; reboot without a handover, see kho.handover=\n");
 

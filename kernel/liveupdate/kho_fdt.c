@@ -287,6 +287,7 @@ EXPORT_SYMBOL_GPL(kho_remove_subtree);
 int __init kho_fdt_init(void)
 {
 	u64 root = virt_to_phys(kho_out.tree.root), no_checksum = 0;
+	u64 boot_memory = kho_boot_memory();
 	void *fdt;
 	int err;
 
@@ -298,7 +299,9 @@ int __init kho_fdt_init(void)
 	      fdt_setprop_string(fdt, 0, "compatible", KHO_FDT_COMPATIBLE) ?:
 	      fdt_setprop(fdt, 0, KHO_FDT_MEMORY_MAP_PROP, &root, sizeof(root)) ?:
 	      fdt_setprop(fdt, 0, KHO_FDT_CHECKSUM_PROP, &no_checksum,
-			  sizeof(no_checksum));
+			  sizeof(no_checksum)) ?:
+	      fdt_setprop(fdt, 0, KHO_FDT_BOOT_MEMORY_PROP, &boot_memory,
+			  sizeof(boot_memory));
 	if (err) {
 		kho_unpreserve_free(fdt);
 		return kho_fdt_errno(err);

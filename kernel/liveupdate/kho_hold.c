@@ -41,12 +41,14 @@
 /*
  * Memory outside of scratch that is needed until all of it is there, because the
  * page allocator does not use scratch for what the kernel allocates: so much and
- * the share of the RAM that struct pages take is wanted. With less than the minimum
- * there is no hope.
+ * the share of the RAM that struct pages take is wanted. With less than the previous
+ * kernel has needed, or the minimum, there is no hope. No boot takes more than a part of
+ * all RAM, whatever the previous kernel says.
  */
 #define WANTED_FREE	SZ_128M
 #define WANTED_SHIFT	6
 #define MIN_FREE	SZ_16M
+#define MAX_NEEDED_SHIFT	2
 
 /* So many blocks are reserved piece by piece to get there. */
 #define MAX_RELEASED	2048UL
@@ -486,18 +488,20 @@ static phys_addr_t __init preserved_exactly(void)
 }
 
 /* See that the kernel can boot. */
-static int __init keep_some_free(void)
+static int __init keep_some_free(phys_addr_t boot_memory)
 {
-	phys_addr_t wanted = WANTED_FREE + (memblock_phys_mem_size() >> WANTED_SHIFT);
+	phys_addr_t ram = memblock_phys_mem_size(), wanted, needed;
 	phys_addr_t total = free_outside() - preserved_exactly();
 
+	needed = max_t(phys_addr_t, min(boot_memory, ram >> MAX_NEEDED_SHIFT), MIN_FREE);
+	wanted = max(needed, WANTED_FREE + (ram >> WANTED_SHIFT));
 	if (total < wanted)
 		total = release_blocks(total, wanted);
-	if (total >= MIN_FREE)
+	if (total >= needed)
 		return 0;
 
-	pr_err("handover refused: it would leave %llu KiB outside of scratch\n",
-	       (u64)total >> 10);
+	pr_err("handover refused: it would leave %llu KiB outside of scratch, and %llu KiB are needed\n",
+	       (u64)total >> 10, (u64)needed >> 10);
 	return -ENOMEM;
 }
 
@@ -545,7 +549,8 @@ static int __init reserve_exactly(void)
 	return err;
 }
 
-static int __init hold_blocks(unsigned long *shared, unsigned long *ram)
+static int __init hold_blocks(unsigned long *shared, unsigned long *ram,
+			      phys_addr_t boot_memory)
 {
 	struct memblock_region *region;
 
@@ -558,7 +563,7 @@ static int __init hold_blocks(unsigned long *shared, unsigned long *ram)
 	bitmap_and(kho_held_blocks, kho_held_blocks, ram, kho_nr_blocks);
 	bitmap_andnot(kho_held_blocks, kho_held_blocks, shared, kho_nr_blocks);
 
-	return keep_some_free();
+	return keep_some_free(boot_memory);
 }
 
 static int __init mark_and_reserve(void)
@@ -573,11 +578,12 @@ static int __init mark_and_reserve(void)
 
 /**
  * kho_hold_commit - hold what has been noted
+ * @boot_memory: bytes that a boot takes outside of scratch, 0 if that is not known
  *
  * Context: As long as memblock allocates from scratch only.
  * Return: 0, or -ENOMEM after one line: then call kho_hold_drop().
  */
-int __init kho_hold_commit(void)
+int __init kho_hold_commit(phys_addr_t boot_memory)
 {
 	/* No more than is needed, which is zeroed: the others become free pages. */
 	size_t size = BITS_TO_LONGS(kho_nr_blocks) * sizeof(long);
@@ -586,7 +592,7 @@ int __init kho_hold_commit(void)
 	int err = -ENOMEM;
 
 	if (shared && ram)
-		err = hold_blocks(shared, ram);
+		err = hold_blocks(shared, ram, boot_memory);
 	else
 		pr_err("handover refused: no memory to check it\n");
 

@@ -223,7 +223,7 @@ bool kho_fdt_read_u64(const void *fdt, int node, const char *name, u64 *value);
 extern bool kho_enable;
 
 /* kho_check.c */
-int kho_check_fdt(const void *fdt, u64 size, u64 *root);
+int kho_check_fdt(const void *fdt, u64 size, u64 *root, u64 *boot_memory);
 int kho_check_tree(phys_addr_t fdt_phys, unsigned long *nr_nodes);
 
 /* kho_checksum.c */
@@ -238,7 +238,7 @@ void kho_hold_drop(void);
 int kho_hold_node(phys_addr_t phys);
 bool kho_hold_has_node(unsigned long pfn, unsigned long nr_pages);
 void kho_hold_preserved(phys_addr_t phys, unsigned int order);
-int kho_hold_commit(void);
+int kho_hold_commit(phys_addr_t boot_memory);
 
 /* kho_late.c */
 extern bool kho_pages_are_ready;
@@ -293,6 +293,7 @@ void kho_scratch_default_sizes(const struct kho_scratch_needs *needs,
 int kho_scratch_reserve(void);
 void kho_scratch_note_early_use(void);
 void kho_scratch_note_use(void);
+phys_addr_t kho_boot_memory(void);
 
 /* kho_restore.c */
 bool kho_claim_run(unsigned long pfn, unsigned long nr_pages);

@@ -92,6 +92,9 @@ static char *last_value __initdata;
 static phys_addr_t used_early __ro_after_init;
 static phys_addr_t used_in_all __ro_after_init;
 
+/* The same without the image, until all memory was there. */
+static phys_addr_t used_late __ro_after_init;
+
 static bool __init parse_scale(char *p)
 {
 	unsigned int scale;
@@ -220,7 +223,33 @@ void __init kho_scratch_note_use(void)
 {
 	/* The initrd was not known before. */
 	used_early += image_footprint();
-	used_in_all = image_footprint() + allocated_so_far();
+	used_late = allocated_so_far();
+	used_in_all = image_footprint() + used_late;
+}
+
+/**
+ * kho_note_late_use - note what the boot took before all memory was there
+ * @nr_pages: pages that the page allocator has handed out
+ *
+ * Context: page_alloc_init_late().
+ */
+void __init kho_note_late_use(unsigned long nr_pages)
+{
+	used_late += PFN_PHYS(nr_pages);
+}
+
+/**
+ * kho_boot_memory - tell how much memory the next kernel should have outside of scratch
+ *
+ * Until all memory is there, it needs struct pages, memory for each CPU and so on, as this
+ * kernel did. A quarter more is for a next kernel that is larger.
+ *
+ * Context: Any, after page_alloc_init_late().
+ * Return: bytes.
+ */
+phys_addr_t kho_boot_memory(void)
+{
+	return used_late + used_late / 4;
 }
 
 /* Whether two releases begin with the same version and patch level, as in 6.12. */

@@ -169,6 +169,11 @@ struct folio *folio_alloc(gfp_t gfp, unsigned int order)
 	return folio;
 }
 
+phys_addr_t kho_boot_memory(void)
+{
+	return shim_memory.boot_memory;
+}
+
 /* Of mm/kho_hotplug.c: a test says where it lies. */
 struct folio *kho_alloc_boot_folio(gfp_t gfp, unsigned int order)
 {

@@ -35,6 +35,7 @@ struct shim_memory {
 	unsigned int nr_nodes;
 	unsigned long end_pfn[SHIM_MAX_NODES];
 	int nid[SHIM_MAX_NODES];
+	unsigned long boot_memory;	/* bytes that a boot takes */
 	unsigned long hotplug_pfn;	/* not of boot time; whole sections */
 	unsigned long hotplug_end_pfn;
 	unsigned long scratch_pfn;

@@ -163,6 +163,30 @@ static void del_many(unsigned long pfn)
 		del(pfn + i, 0);
 }
 
+/* The next kernel needs some memory that is neither preserved nor scratch. */
+TEST(check_out_room)
+{
+	begin();
+	add_ram(0, 4096);
+	add_ram(HIGH_PFN, 2 * HIGH_PFN);
+	add(0, 10);
+	shim_memory.boot_memory = PFN_PHYS(HIGH_PFN + 3000);
+	accepted();
+
+	/* Nodes of the tree take some, too. */
+	shim_memory.boot_memory = PFN_PHYS(HIGH_PFN + 3072);
+	refused(-EPROTO, 1);
+
+	shim_memory.boot_memory = PFN_PHYS(HIGH_PFN + 3000);
+	add(1024, 10);
+	refused(-EPROTO, 1);
+	del(1024, 10);
+	accepted();
+	del(0, 10);
+	shim_memory.boot_memory = 0;
+	handover_end();
+}
+
 TEST(check_out_ram)
 {
 	begin();

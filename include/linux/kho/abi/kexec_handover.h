@@ -25,6 +25,7 @@
  *		compatible = "kho-v4";
  *		preserved-memory-map = <u64>;	root table of the radix tree
  *		crc32c = <u64>;			checksum; may be missing
+ *		boot-memory = <u64>;		bytes that a boot takes; may be missing
  *
  *		NAME {				one node per producer
  *			preserved-data = <u64>;	physical address of its blob
@@ -50,6 +51,10 @@
  * zero, followed by those lines. It is written when nothing runs any more but the
  * kexec. Kernels that do not know it ignore it, and hand over without.
  *
+ * The memory that a boot takes is what the previous kernel needed outside of scratch until all
+ * memory was there, and some more. The new kernel needs as much for struct pages, for each CPU
+ * and so on, and refuses a handover that leaves less.
+ *
  * Both kernels must use the same page size.
  */
 
@@ -63,6 +68,9 @@
 #define KHO_FDT_CHECKSUM_PROP		"crc32c"
 #define KHO_FDT_CHECKSUM_VALID		BIT_ULL(32)
 #define KHO_CHECKSUM_LINE_SIZE		64
+
+/* Root property: bytes that a boot takes outside of scratch. */
+#define KHO_FDT_BOOT_MEMORY_PROP	"boot-memory"
 
 /* Subtree property: physical address of the producer's blob. */
 #define KHO_FDT_SUBTREE_DATA_PROP	"preserved-data"

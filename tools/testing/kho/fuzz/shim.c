@@ -214,6 +214,11 @@ void kho_scratch_note_early_use(void)
 {
 }
 
+phys_addr_t kho_boot_memory(void)
+{
+	return 0;
+}
+
 void kho_scratch_note_use(void)
 {
 }

@@ -141,7 +141,7 @@ static void commit(const char *what)
 	clock_t start = clock();
 
 	nr_lookups = 0;
-	EXPECT(!kho_hold_commit());
+	EXPECT(!kho_hold_commit(0));
 	printf("%s: %lu addresses followed, %lu memory regions, %lu MiB held, %lu ms\n", what,
 	       nr_lookups, memblock.memory.cnt, nr_held_pages() >> (20 - PAGE_SHIFT),
 	       (clock() - start) * 1000 / CLOCKS_PER_SEC);
