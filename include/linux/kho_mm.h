@@ -31,6 +31,7 @@ void kho_note_late_use(unsigned long nr_pages);
 bool kho_preserved_begin(void);
 void kho_preserved_end(void);
 unsigned long kho_unclaimed_pages(void);
+unsigned long kho_revived_pages(void);
 
 /* kernel/liveupdate/kho_hold.c */
 extern unsigned long *kho_held_blocks;
@@ -78,8 +79,20 @@ void kho_release_pages(struct page *page, unsigned long nr_pages);
 void kho_account_scratch(void);
 unsigned long kho_scratch_pages(void);
 
+/* mm/kho_hotplug.c */
+#ifdef CONFIG_MEMORY_HOTPLUG
+struct folio *kho_alloc_boot_folio(gfp_t gfp, unsigned int order);
+#else
+static inline struct folio *kho_alloc_boot_folio(gfp_t gfp, unsigned int order)
+{
+	return NULL;
+}
+#endif
+
 /* mm/kho_sizes.c */
 void kho_adjust_limits(void);
+void kho_uncount_pages(unsigned long nr_pages);
+unsigned long kho_total_pages(void);
 
 /**
  * kho_page_held - whether a page is in a block that is held
@@ -173,6 +186,16 @@ static inline unsigned long kho_scratch_pages(void)
 static inline unsigned long kho_unclaimed_pages(void)
 {
 	return 0;
+}
+
+static inline unsigned long kho_revived_pages(void)
+{
+	return 0;
+}
+
+static inline unsigned long kho_total_pages(void)
+{
+	return totalram_pages();
 }
 
 static inline void kho_count_kept_pages(unsigned long *nr_all,

@@ -178,6 +178,8 @@ extern struct kho_out kho_out;
  * @tree: blocks that nobody has claimed yet; root is NULL when there are none
  * @nr_pages: pages that were handed over
  * @nr_unclaimed: pages in @tree
+ * @nr_revived: pages in @tree that stay reserved, because they are reserve_mem regions that
+ *		the command line asks for again; 0 when they have been claimed
  * @discarded: root has given up all unclaimed memory, blobs of subtrees included
  */
 struct kho_in {
@@ -185,6 +187,7 @@ struct kho_in {
 	struct kho_radix_tree tree;
 	unsigned long nr_pages;
 	atomic_long_t nr_unclaimed;
+	unsigned long nr_revived;
 	bool discarded;
 };
 
@@ -298,6 +301,7 @@ phys_addr_t kho_boot_memory(void);
 /* kho_restore.c */
 bool kho_claim_run(unsigned long pfn, unsigned long nr_pages);
 void kho_claimed(unsigned long nr_pages);
+void kho_claimed_reserved(unsigned long nr_pages);
 void kho_watch_claims(void);
 
 /* kho_discard.c */

@@ -111,6 +111,7 @@ phys_addr_t __init kho_reserve_mem_revive(const char *name, phys_addr_t size,
 		return 0;
 	}
 
+	kho_in.nr_revived += nr_pages_of(size);
 	pr_info("reserve_mem %s: %llu bytes at %#llx taken over\n", name,
 		old_size, start);
 	return start;
@@ -149,7 +150,7 @@ static int __init claim_region(const char *name, phys_addr_t start,
 		if (WARN_ON_ONCE(!nr))
 			break;
 		kho_clear_unclaimed(pfn_to_page(pfn), nr);
-		kho_claimed(nr);
+		kho_claimed_reserved(nr);
 	}
 
 	return 0;
@@ -260,6 +261,7 @@ static int __init preserve_reserve_mem(void)
 
 	if (is_kho_boot())
 		reserve_mem_for_each(claim_region, NULL);
+	WRITE_ONCE(kho_in.nr_revived, 0);
 	if (old_fdt) {
 		list_unclaimed(old_fdt);
 		kho_restore_free((void *)old_fdt);

@@ -264,9 +264,13 @@ static void free_incoming_tree(struct work_struct *work)
 		free_reserved_page(page);
 }
 
+/* The number of unclaimed pages at which limits of zones are adjusted. */
+static long adjust_at;
+
 /*
- * The number of unclaimed pages at which there is something to do. Comparing with it costs
- * no more than comparing with 0.
+ * The number of unclaimed pages at which there is something to do: @adjust_at; or any number,
+ * as long as the limits count what is unclaimed. Comparing with it costs no more than
+ * comparing with 0.
  */
 static long watched_for;
 
@@ -288,10 +292,21 @@ static long next_watched(long left)
  */
 void __init kho_watch_claims(void)
 {
-	WRITE_ONCE(watched_for, next_watched(kho_unclaimed_pages()));
+	WRITE_ONCE(adjust_at, next_watched(kho_unclaimed_pages()));
+	WRITE_ONCE(watched_for, LONG_MAX);
 }
 
-static noinline void much_claimed(long left)
+/**
+ * kho_watch_fewer_claims - go on to adjust limits, but not at each claim
+ *
+ * Context: late_initcall_sync(). The limits do not count any more what is unclaimed.
+ */
+void __init kho_watch_fewer_claims(void)
+{
+	WRITE_ONCE(watched_for, READ_ONCE(adjust_at));
+}
+
+static void adjust_to_claims(long left)
 {
 	if (!kho_pages_ready())
 		return;
@@ -301,7 +316,16 @@ static noinline void much_claimed(long left)
 
 	kho_adjust_limits();
 	/* If another thread is later with a higher value, limits are adjusted once more. */
-	WRITE_ONCE(watched_for, next_watched(left));
+	WRITE_ONCE(adjust_at, next_watched(left));
+	if (READ_ONCE(watched_for) != LONG_MAX)
+		WRITE_ONCE(watched_for, READ_ONCE(adjust_at));
+}
+
+static noinline void much_claimed(long left, unsigned long nr_pages)
+{
+	kho_uncount_pages(nr_pages);
+	if (left <= READ_ONCE(adjust_at))
+		adjust_to_claims(left);
 }
 
 /**
@@ -316,7 +340,21 @@ void kho_claimed(unsigned long nr_pages)
 	long left = atomic_long_sub_return(nr_pages, &kho_in.nr_unclaimed);
 
 	if (unlikely(left <= READ_ONCE(watched_for)))
-		much_claimed(left);
+		much_claimed(left, nr_pages);
+}
+
+/**
+ * kho_claimed_reserved - account for pages that were claimed, and stay reserved
+ * @nr_pages: how many
+ *
+ * As kho_claimed(), for pages that were not counted as memory that will be free.
+ */
+void __init kho_claimed_reserved(unsigned long nr_pages)
+{
+	long left = atomic_long_sub_return(nr_pages, &kho_in.nr_unclaimed);
+
+	if (left <= READ_ONCE(adjust_at))
+		adjust_to_claims(left);
 }
 
 /*

@@ -17,6 +17,8 @@
  *		free			free it
  *	/sys/kernel/debug/kho_bulk/report	what came of it, "name value"
  *
+ * kho_bulk.early=1 restores in an initcall.
+ *
  * Nothing of all this is in scratch. It uses only the public API.
  */
 
@@ -32,6 +34,7 @@
 #include <linux/kexec_handover.h>
 #include <linux/memblock.h>
 #include <linux/mm.h>
+#include <linux/moduleparam.h>
 #include <linux/mutex.h>
 #include <linux/sched.h>
 #include <linux/seq_file.h>
@@ -641,3 +644,17 @@ static int __init bulk_init(void)
 	return 0;
 }
 device_initcall(bulk_init);
+
+static bool early;
+module_param(early, bool, 0444);
+MODULE_PARM_DESC(early, "restore in an initcall");
+
+/* Before others use the amount of memory. */
+static int __init bulk_restore_early(void)
+{
+	guard(mutex)(&lock);
+	if (early)
+		cmd_restore(0, 0, 0);
+	return 0;
+}
+subsys_initcall(bulk_restore_early);

@@ -22,6 +22,9 @@ boot_limits()
 	echo "file_max $(cat /proc/sys/fs/file-max)"
 	echo "threads_max $(cat /proc/sys/kernel/threads-max)"
 	echo "tmpfs $(tmpfs_kib)"
+	echo "tmpfs_percent $(tmpfs_kib size=40%)"
+	# From the amount of memory, in an initcall.
+	dmesg | sed -n 's/.*workingset: .* max_order=\([0-9]*\) .*/workingset \1/p'
 	[ ! -f /proc/sys/net/ipv4/tcp_mem ] ||
 		awk '{ print "tcp_min", $1; print "tcp_pressure", $2; print "tcp_max", $3 }' \
 			/proc/sys/net/ipv4/tcp_mem
@@ -50,7 +53,7 @@ zone_limits()
 tmpfs_kib()
 {
 	mkdir -p /tmp/limits
-	mount -t tmpfs limits /tmp/limits
+	mount -t tmpfs -o "${1:-rw}" limits /tmp/limits
 	df -k /tmp/limits | awk 'END { print $2 }'
 	umount /tmp/limits
 }
