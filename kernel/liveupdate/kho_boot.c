@@ -18,6 +18,7 @@
 
 #define pr_fmt(fmt) "kho: " fmt
 
+#include <linux/cc_platform.h>
 #include <linux/crash_dump.h>
 #include <linux/init.h>
 #include <linux/io.h>
@@ -130,7 +131,31 @@ static bool __init in_one_area(const struct kho_scratch *areas, unsigned int nr_
 	return false;
 }
 
-/* Check the scratch areas, and have memblock allocate from nowhere else. */
+/*
+ * The array is a segment of the image, and kexec copies segments with SME off, so that it
+ * must not be read as if it were encrypted. In a guest all is encrypted, the copy included.
+ * The root FDT is no segment but memory of the previous kernel, and encrypted in either case.
+ */
+static void *__init map_scratch_array(phys_addr_t phys, u64 len)
+{
+#ifdef CONFIG_ARCH_USE_MEMREMAP_PROT
+	if (cc_platform_has(CC_ATTR_HOST_MEM_ENCRYPT))
+		return early_memremap_prot(phys, len,
+					   pgprot_val(pgprot_decrypted(PAGE_KERNEL)));
+#endif
+	return early_memremap(phys, len);
+}
+
+static void __init unmap_scratch_array(void)
+{
+	early_memunmap(incoming.areas, incoming.nr_scratch * sizeof(*incoming.areas));
+	incoming.areas = NULL;
+}
+
+/*
+ * Check the scratch areas, and have memblock allocate from nowhere else. Their array stays
+ * mapped until kho_reserve_preserved().
+ */
 static int __init enter_scratch(phys_addr_t phys, u64 len)
 {
 	struct kho_scratch *areas;
@@ -148,7 +173,7 @@ static int __init enter_scratch(phys_addr_t phys, u64 len)
 	}
 
 	nr_areas = len / sizeof(*areas);
-	areas = early_memremap(phys, len);
+	areas = map_scratch_array(phys, len);
 	if (!areas) {
 		pr_err("handover refused: cannot map scratch array at %pa\n",
 		       &phys);
@@ -183,8 +208,9 @@ static int __init enter_scratch(phys_addr_t phys, u64 len)
 
 	memblock_set_kho_scratch_only();
 	incoming.scratch = phys;
+	incoming.areas = areas;
 	incoming.nr_scratch = nr_areas;
-	goto out;
+	return 0;
 
 err_unmark:
 	kho_scratch_unmark(areas, nr_areas);
@@ -232,8 +258,7 @@ static int __init check_and_reserve(void)
 {
 	int err;
 
-	err = kho_scratch_adopt(phys_to_virt(incoming.scratch),
-				incoming.nr_scratch);
+	err = kho_scratch_adopt(incoming.areas, incoming.nr_scratch);
 	if (err) {
 		pr_err("handover refused: no memory for %u scratch areas\n",
 		       incoming.nr_scratch);
@@ -285,13 +310,10 @@ err_drop:
  */
 void __init kho_reserve_preserved(void)
 {
-	struct kho_scratch *areas;
-
 	kho_scratch_note_early_use();
 	if (!incoming.fdt)
 		return;
 
-	areas = phys_to_virt(incoming.scratch);
 	if (check_and_reserve()) {
 		memblock_free(kho_scratch,
 			      incoming.nr_scratch * sizeof(*kho_scratch));
@@ -299,7 +321,7 @@ void __init kho_reserve_preserved(void)
 		kho_scratch_cnt = 0;
 		kho_in.tree.root = NULL;
 		kho_in.nr_pages = 0;
-		kho_scratch_unmark(areas, incoming.nr_scratch);
+		kho_scratch_unmark(incoming.areas, incoming.nr_scratch);
 	} else {
 		kho_in.fdt = phys_to_virt(incoming.fdt);
 		atomic_long_set(&kho_in.nr_unclaimed, kho_in.nr_pages);
@@ -308,8 +330,9 @@ void __init kho_reserve_preserved(void)
 			incoming.nr_nodes, kho_scratch_cnt);
 	}
 
+	unmap_scratch_array();
 	memblock_phys_free(incoming.scratch,
-			   incoming.nr_scratch * sizeof(*areas));
+			   incoming.nr_scratch * sizeof(struct kho_scratch));
 	memblock_clear_kho_scratch_only();
 }
 
