@@ -27,8 +27,8 @@ elsewhere_kho := faults interop% poison
 elsewhere_liveupdate := memfd_faults interop% module keeper systemd soak vm
 
 # Those of "damage" are one for each group of damage_*, which "all" tries in all kinds.
-# limits_* are more sizes of RAM.
-main_kho := $(filter-out $(elsewhere_kho) $(call in_check,damage_% limits_%),$(call tests_of,kho))
+# limits_* and scratch_size_* are more sizes of RAM.
+main_kho := $(filter-out $(elsewhere_kho) $(call in_check,damage_% limits_% scratch_size_512g),$(call tests_of,kho))
 main_liveupdate := $(filter-out $(elsewhere_liveupdate),$(call tests_of,liveupdate))
 
 # What sanitizers, lockdep and failing allocations find may be anywhere. The guests of efi,
