@@ -24,7 +24,7 @@ tests_of = $(sort $(patsubst $(selftests)/$(1)/tests/%.sh,%,$(wildcard $(selftes
 
 # With mainline or a kernel of their own, such as one that has hwpoison; see below.
 elsewhere_kho := faults interop% poison
-elsewhere_liveupdate := memfd_faults interop% module keeper systemd soak vm
+elsewhere_liveupdate := memfd_faults hotplug pinned interop% module keeper systemd soak vm
 
 # Those of "damage" are one for each group of damage_*, which "all" tries in all kinds.
 # limits_* and scratch_size_* are more sizes of RAM.
@@ -36,8 +36,18 @@ main_liveupdate := $(filter-out $(elsewhere_liveupdate),$(call tests_of,liveupda
 # time for such a kernel, and limits% compare memory that such a kernel takes as it goes. All
 # kinds of damage meet sanitizers in user space.
 sanitize_kho := $(filter-out interop% large_late four_cpus efi fragmentation reserve_mem_large \
-	scratch_high scratch_pieces limits% damage_%,$(call tests_of,kho))
-sanitize_liveupdate := $(filter-out interop% module keeper systemd soak vm,$(call tests_of,liveupdate))
+	scratch_high scratch_pieces limits% sizes scratch_size% damage_%,$(call tests_of,kho))
+sanitize_liveupdate := $(filter-out hotplug pinned interop% module keeper systemd soak vm,$(call tests_of,liveupdate))
+
+# Kernels that check what others do not.
+hotplug_kho := handover mostly_preserved
+hotplug_liveupdate := hotplug pinned handover
+memory_kho := handover early numa mostly_preserved
+memory_liveupdate := memfd_dense handover
+rt_kho := handover early threads storm
+rt_liveupdate := memfd_dense handover freeze
+kcsan_kho := handover threads
+kcsan_liveupdate := handover
 
 nodeferred_kho := handover early numa numa_memoryless reserve_mem_large storm overlap
 nodeferred_liveupdate := module keeper ioctls
@@ -78,6 +88,9 @@ $(eval $(call add_scenarios,x86_64-sanitize,kho,$(call slow_first,$(sanitize_kho
 $(eval $(call add_scenarios,x86_64-sanitize,liveupdate,$(call slow_first,$(sanitize_liveupdate)),programs))
 $(eval $(call add_scenarios,x86_64-nodeferred,kho,$(nodeferred_kho),))
 $(eval $(call add_scenarios,x86_64-nodeferred,liveupdate,$(nodeferred_liveupdate),programs))
+$(foreach k,hotplug memory rt kcsan,\
+	$(eval $(call add_scenarios,x86_64-$(k),kho,$($(k)_kho),)) \
+	$(eval $(call add_scenarios,x86_64-$(k),liveupdate,$($(k)_liveupdate),programs)))
 endif
 
 # "all" tries all kinds of damage on the kernel with assertions. Elsewhere it is one kind for
@@ -100,7 +113,8 @@ $(filter %/successor_without,$(scenarios)): cloud
 #
 
 kernels := kernel/x86_64-debug \
-	$(call in_all,kernel/x86_64 kernel/x86_64-sanitize kernel/x86_64-nodeferred)
+	$(call in_all,kernel/x86_64 kernel/x86_64-sanitize kernel/x86_64-nodeferred \
+	kernel/x86_64-hotplug kernel/x86_64-memory kernel/x86_64-rt kernel/x86_64-kcsan)
 tests := $(call in_all,bisect soak systemd vm) interop user refresh lint docs memblock sources
 phases := tree mainline $(kernels) cloud programs accel $(scenarios) $(tests)
 
@@ -136,6 +150,16 @@ kernel/x86_64-sanitize: tree
 kernel/x86_64-nodeferred: tree
 	$(phase) -b $@ "Building a kernel without DEFERRED_STRUCT_PAGE_INIT" \
 		$(s)/kernel.sh x86_64-nodeferred nodeferred systemd
+kernel/x86_64-hotplug: tree
+	$(phase) -b $@ "Building a kernel with memory hotplug" \
+		$(s)/kernel.sh x86_64-hotplug debug hotplug
+kernel/x86_64-memory: tree
+	$(phase) -b $@ "Building a kernel that checks free memory" \
+		$(s)/kernel.sh x86_64-memory debug memory
+kernel/x86_64-rt: tree
+	$(phase) -b $@ "Building a kernel with PREEMPT_RT" $(s)/kernel.sh x86_64-rt debug rt
+kernel/x86_64-kcsan: tree
+	$(phase) -b $@ "Building a kernel with KCSAN" $(s)/kernel.sh x86_64-kcsan debug kcsan
 
 $(scenarios):
 	$(phase) -r "$(inputs)" $@ "$(patsubst scenario/%,%,$@)" $(s)/scenario.sh $(subst /, ,$(patsubst scenario/%,%,$@))

@@ -21,6 +21,9 @@ case $kernel in
 	# They take memory.
 	export KHO_APPEND=page_poison=1 MEMFD_MEM=2G
 	;;
+*memory)
+	export KHO_APPEND=memtest=1
+	;;
 *nodeferred*)
 	# Its test files are modules.
 	[ "$suite" != liveupdate ] || for module in luo_test luo_flb_test; do

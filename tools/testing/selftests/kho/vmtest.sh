@@ -116,7 +116,7 @@ splats_in() {
 		sed '/khotest: panic$/,/Linux version/d' "$1"
 	else
 		cat "$1"
-	fi | without_expected | grep -oE "($splat).*"
+	fi | without_expected | without_races_of_others | grep -oE "($splat).*"
 }
 
 # Leave out warnings that have a line that matches SPLAT.
@@ -128,6 +128,11 @@ without_expected() {
 	$0 ~ expected { drop = 1 }
 	/-\[ end trace / { if (!drop) printf "%s", block; inside = 0 }
 	END { if (inside) printf "%s", block }'
+}
+
+# Leave out data races that KCSAN finds in code that is not of the series.
+without_races_of_others() {
+	sed '/BUG: KCSAN: /{/kho_\|luo_\|liveupdate_\|shmem_/!d}'
 }
 
 # pass_on: give each line of standard input to the log, as if the guest said it
