@@ -421,6 +421,15 @@ void __init kho_init_scratch_pageblocks(unsigned long pfn, unsigned long end_pfn
 	}
 }
 
+/* The page may become part of a folio, or the page allocator's. */
+static __always_inline void release_page(struct page *page)
+{
+	__ClearPageReserved(page);
+	page->mapping = NULL;
+	set_page_count(page, 0);
+	clear_page_tag_ref(page);
+}
+
 /**
  * kho_release_folio - make a folio of reserved pages
  * @page: the first page
@@ -434,12 +443,8 @@ void kho_release_folio(struct page *page, unsigned int order)
 {
 	unsigned long i, nr_pages = 1UL << order;
 
-	for (i = 0; i < nr_pages; i++) {
-		__ClearPageReserved(page + i);
-		page[i].mapping = NULL;
-		set_page_count(page + i, 0);
-		clear_page_tag_ref(page + i);
-	}
+	for (i = 0; i < nr_pages; i++)
+		release_page(page + i);
 
 	if (order) {
 		prep_compound_page(page, order);
@@ -448,6 +453,61 @@ void kho_release_folio(struct page *page, unsigned int order)
 
 	set_page_refcounted(page);
 	adjust_managed_page_count(page, nr_pages);
+}
+
+/**
+ * kho_release_frozen_folio - begin to make a huge page of reserved pages
+ * @page: the first page
+ * @order: order of the folio, more than 0
+ * @nr_tails: number of struct pages that are needed, with the first one
+ *
+ * Like kho_release_folio(), for hugetlb, but the refcount is 0, so that nobody can get a
+ * reference yet, and rmap does not know the folio as a large one. If the folio has more than
+ * @nr_tails pages, the others are still reserved: either kho_release_tails() follows, or
+ * their struct pages are freed.
+ *
+ * Context: The caller owns the pages, which are initialized and reserved.
+ */
+void kho_release_frozen_folio(struct page *page, unsigned int order, unsigned long nr_tails)
+{
+	unsigned long i;
+
+	release_page(page);
+	__SetPageHead(page);
+	for (i = 1; i < min(nr_tails, 1UL << order); i++) {
+		release_page(page + i);
+		prep_compound_tail(page, i);
+	}
+
+	/* Freeing struct pages asserts that the first one in each page is that of a tail. */
+	for (i = nr_tails; i < 1UL << order; i += nr_tails) {
+		release_page(page + i);
+		prep_compound_tail(page, i);
+	}
+
+	prep_compound_head(page, order);
+	adjust_managed_page_count(page, 1UL << order);
+}
+
+/**
+ * kho_release_tails - make the rest of a huge page
+ * @folio: a folio after kho_release_frozen_folio()
+ * @nr_tails: the number that was given there
+ *
+ * Context: As there.
+ */
+void kho_release_tails(struct folio *folio, unsigned long nr_tails)
+{
+	unsigned long i;
+
+	for (i = nr_tails; i < folio_nr_pages(folio); i++) {
+		/* Has been made a tail already. */
+		if (!(i % nr_tails))
+			continue;
+
+		release_page(&folio->page + i);
+		prep_compound_tail(&folio->page, i);
+	}
 }
 
 /**

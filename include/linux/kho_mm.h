@@ -47,6 +47,7 @@ bool kho_preservable(unsigned long pfn, unsigned long nr_pages);
 /* kernel/liveupdate/kho_restore.c */
 bool kho_run_preserved(unsigned long pfn, unsigned long nr_pages);
 void kho_watch_fewer_claims(void);
+struct folio *kho_restore_frozen_folio(phys_addr_t phys, unsigned long nr_tails);
 
 /* kernel/liveupdate/kho_reserve_mem.c */
 phys_addr_t kho_reserve_mem_revive(const char *name, phys_addr_t size,
@@ -75,6 +76,8 @@ void kho_init_pages_late(void);
 void kho_init_scratch_pageblocks(unsigned long pfn, unsigned long end_pfn);
 void kho_clear_unclaimed(struct page *page, unsigned long nr_pages);
 void kho_release_folio(struct page *page, unsigned int order);
+void kho_release_frozen_folio(struct page *page, unsigned int order, unsigned long nr_tails);
+void kho_release_tails(struct folio *folio, unsigned long nr_tails);
 void kho_release_pages(struct page *page, unsigned long nr_pages);
 void kho_account_scratch(void);
 unsigned long kho_scratch_pages(void);

@@ -399,6 +399,23 @@ static bool claim_pages(unsigned long pfn, unsigned long nr_pages)
 	return claimed;
 }
 
+/* Claim the folio at @phys. Returns its order, or -1 after a line in the log. */
+static __always_inline int claim_folio_at(phys_addr_t phys)
+{
+	unsigned long pfn = PHYS_PFN(phys);
+	int order = -1;
+
+	/* Struct pages are ready only when there was a handover. */
+	if (likely(kho_pages_ready() && PAGE_ALIGNED(phys)))
+		order = claim_by_hint(pfn);
+	if (order < 0 && is_kho_boot() && PAGE_ALIGNED(phys))
+		order = claim_folio(pfn);
+
+	if (order < 0)
+		pr_warn("no folio to restore at %pa\n", &phys);
+	return order;
+}
+
 /**
  * kho_restore_folio - get a preserved folio back
  * @phys: physical address of its head page
@@ -413,25 +430,48 @@ static bool claim_pages(unsigned long pfn, unsigned long nr_pages)
  */
 struct folio *kho_restore_folio(phys_addr_t phys)
 {
-	unsigned long pfn = PHYS_PFN(phys);
-	int order = -1;
+	int order = claim_folio_at(phys);
 
-	/* Struct pages are ready only when there was a handover. */
-	if (likely(kho_pages_ready() && PAGE_ALIGNED(phys)))
-		order = claim_by_hint(pfn);
-	if (order < 0 && is_kho_boot() && PAGE_ALIGNED(phys))
-		order = claim_folio(pfn);
-
-	if (order < 0) {
-		pr_warn("no folio to restore at %pa\n", &phys);
+	if (order < 0)
 		return NULL;
-	}
 
-	kho_release_folio(pfn_to_page(pfn), order);
+	kho_release_folio(pfn_to_page(PHYS_PFN(phys)), order);
 	kho_claimed(1UL << order);
-	return pfn_folio(pfn);
+	return pfn_folio(PHYS_PFN(phys));
 }
 EXPORT_SYMBOL_GPL(kho_restore_folio);
+
+/**
+ * kho_restore_frozen_folio - get a preserved huge page back
+ * @phys: physical address of its head page
+ * @nr_tails: number of struct pages that are needed, with that of the head page
+ *
+ * For hugetlb. Like kho_restore_folio(), but the refcount of the folio is 0, and nobody
+ * gets a reference before the caller sets it. kho_release_tails() has to follow, unless the
+ * struct pages of the folio are freed up to the first @nr_tails.
+ *
+ * Context: Process context; may sleep.
+ * Return: the folio; NULL when @phys is not the head of a preserved folio of more than one
+ * page, or was restored before.
+ */
+struct folio *kho_restore_frozen_folio(phys_addr_t phys, unsigned long nr_tails)
+{
+	int order = claim_folio_at(phys);
+
+	if (order < 0)
+		return NULL;
+
+	kho_claimed(1UL << order);
+	if (order) {
+		kho_release_frozen_folio(pfn_to_page(PHYS_PFN(phys)), order, nr_tails);
+		return pfn_folio(PHYS_PFN(phys));
+	}
+
+	/* Not what it is said to be. */
+	kho_release_folio(pfn_to_page(PHYS_PFN(phys)), 0);
+	folio_put(pfn_folio(PHYS_PFN(phys)));
+	return NULL;
+}
 
 /**
  * kho_restore_pages - get a preserved run of pages back
