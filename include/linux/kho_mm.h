@@ -159,6 +159,13 @@ static inline void kho_init_reserved_pageblock(struct page *page,
 	set_pageblock_migratetype(page, migratetype);
 }
 
+#ifdef CONFIG_LIVEUPDATE_HUGETLB
+/* mm/hugetlb.c */
+void hugetlb_forget_arriving(void);
+#else
+static inline void hugetlb_forget_arriving(void) {}
+#endif
+
 #else /* !CONFIG_KEXEC_HANDOVER */
 
 static inline phys_addr_t kho_reserve_mem_revive(const char *name,

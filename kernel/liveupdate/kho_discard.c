@@ -144,6 +144,7 @@ static int discard_all(void)
 
 	WRITE_ONCE(kho_in.discarded, true);
 	nr_pages = discard_blocks();
+	hugetlb_forget_arriving();
 	pr_info("%lu unclaimed pages (%lu MiB) of the previous kernel were discarded\n",
 		nr_pages, nr_pages >> (20 - PAGE_SHIFT));
 	return fatal_signal_pending(current) ? -EINTR : 0;
