@@ -17,25 +17,16 @@
 #include <linux/list.h>
 #include <linux/liveupdate.h>
 #include <linux/mm.h>
-#include <linux/mnt_idmapping.h>
 #include <linux/notifier.h>
 #include <linux/pagemap.h>
-#include <linux/pid_namespace.h>
 #include <linux/reboot.h>
 #include <linux/sched/signal.h>
 #include <linux/shmem_fs.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
-#include <uapi/linux/memfd.h>
 
 #include "internal.h"
 #include "memfd_luo.h"
-
-/* The name of a memfd begins with this, whoever has made it. */
-#define MEMFD_PREFIX	"memfd:"
-
-#define MEMFD_SEALS	(F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | \
-			 F_SEAL_WRITE | F_SEAL_FUTURE_WRITE | F_SEAL_EXEC)
 
 static bool memfd_can_preserve(struct liveupdate_file_handler *handler,
 			       struct file *file)
@@ -256,21 +247,11 @@ static int fill(struct memfd_in *in)
 	return err;
 }
 
-/*
- * The file is not executable. With vm.memfd_noexec it stays so, as one of a
- * memfd_create() that does not ask for MFD_EXEC would: the sysctl is that of the pid
- * namespace of the process that retrieves the file.
- */
-static bool must_stay_noexec(void)
-{
-	return pidns_memfd_noexec_scope(task_active_pid_ns(current)) > 0;
-}
-
 static int set_seals(struct inode *inode, unsigned int seals)
 {
 	int err;
 
-	if (must_stay_noexec())
+	if (memfd_must_stay_noexec())
 		seals |= F_SEAL_EXEC;
 
 	if (seals & F_SEAL_WRITE) {
@@ -283,20 +264,13 @@ static int set_seals(struct inode *inode, unsigned int seals)
 	return 0;
 }
 
-/* The owner is whoever retrieves the file: none was handed over. */
-static void set_owner(struct inode *inode)
-{
-	inode_fsuid_set(inode, &nop_mnt_idmap);
-	inode_fsgid_set(inode, &nop_mnt_idmap);
-}
-
 static int make_file(struct memfd_in *in)
 {
 	struct file *file;
 
 	/* One that could not be emptied when it could not be filled. */
 	if (in->file) {
-		set_owner(file_inode(in->file));
+		memfd_set_owner(file_inode(in->file));
 		return 0;
 	}
 

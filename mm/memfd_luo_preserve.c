@@ -32,7 +32,6 @@
 #include <linux/shmem_fs.h>
 #include <linux/slab.h>
 #include <linux/swap.h>
-#include <uapi/linux/memfd.h>
 
 #include "internal.h"
 #include "memfd_luo.h"
@@ -45,7 +44,7 @@
  * @pages: the pages of the list, by their &folio.lru
  * @nr: number of folios in the list
  * @nr_pages: number of pages in these
- * @poison_seq: poison_seq() before the folios were looked at
+ * @poison_seq: memfd_poison_seq() before the folios were looked at
  */
 struct memfd_out {
 	struct memfd_luo_ser *ser;
@@ -56,19 +55,6 @@ struct memfd_out {
 	unsigned long nr_pages;
 	long poison_seq;
 };
-
-/*
- * A number that changes whenever memory of the system is poisoned, and is odd meanwhile.
- * Folios that are looked at afterwards show all that was poisoned before.
- */
-static long poison_seq(void)
-{
-#ifdef CONFIG_MEMORY_FAILURE
-	return atomic_long_read_acquire(&memory_failure_seq);
-#else
-	return 0;
-#endif
-}
 
 /* Where the next folio comes in the list. It is there when out->nr is increased. */
 static struct memfd_luo_folio_ser *next_entry(struct memfd_out *out)
@@ -441,42 +427,6 @@ static int preserve_folios(struct memfd_out *out, struct inode *inode, bool adde
 	return err;
 }
 
-/* With these seals, and one against writing, write access to a memfd gives nothing. */
-#define SEALS_WITHOUT_WRITE	(F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW)
-
-/*
- * The next kernel opens the file for reading and writing: the ABI has no room for an
- * access mode. So the descriptor must have both, or the seals must forbid all that
- * write access allows: to write, to change the size, and to add seals.
- */
-static bool may_preserve(const struct file *file)
-{
-	unsigned int seals = READ_ONCE(SHMEM_I(file_inode(file))->seals);
-
-	if (!(file->f_mode & FMODE_READ))
-		return false;
-
-	if (file->f_mode & FMODE_WRITE)
-		return true;
-
-	return (seals & SEALS_WITHOUT_WRITE) == SEALS_WITHOUT_WRITE &&
-	       seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE);
-}
-
-/*
- * F_SEAL_FUTURE_WRITE spares writable mappings that exist when it is added. They end
- * with this kernel, and the next one lets nobody map the file writable again, so that
- * their owner would lose the ability to write. If there are no such mappings, none can
- * come any more, and nothing is lost.
- */
-static bool would_lose_mapping(struct inode *inode)
-{
-	unsigned int seals = READ_ONCE(SHMEM_I(inode)->seals);
-
-	return (seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) == F_SEAL_FUTURE_WRITE &&
-	       mapping_writably_mapped(inode->i_mapping);
-}
-
 /**
  * memfd_luo_preserve - preserve a memfd
  * @args: arguments of the operation
@@ -501,7 +451,7 @@ int memfd_luo_preserve(struct liveupdate_file_op_args *args)
 	struct memfd_out *out;
 	int err;
 
-	if (!may_preserve(args->file))
+	if (!memfd_may_preserve(args->file, READ_ONCE(SHMEM_I(inode)->seals)))
 		return -EACCES;
 
 	out = kzalloc(sizeof(*out), LIVEUPDATE_GFP);
@@ -509,7 +459,7 @@ int memfd_luo_preserve(struct liveupdate_file_op_args *args)
 		return -ENOMEM;
 
 	INIT_LIST_HEAD(&out->pages);
-	out->poison_seq = poison_seq();
+	out->poison_seq = memfd_poison_seq();
 	out->ser = kho_alloc_preserve(sizeof(*out->ser));
 	if (IS_ERR(out->ser)) {
 		err = PTR_ERR(out->ser);
@@ -521,7 +471,7 @@ int memfd_luo_preserve(struct liveupdate_file_op_args *args)
 		goto err_ser;
 
 	/* While the file is held, memfd_add_seals() does not seal such mappings. */
-	if (would_lose_mapping(inode))
+	if (memfd_would_lose_mapping(inode, READ_ONCE(SHMEM_I(inode)->seals)))
 		err = -EPERM;
 	else
 		err = preserve_folios(out, inode, false, ULONG_MAX);
@@ -564,7 +514,7 @@ void memfd_luo_unpreserve(struct liveupdate_file_op_args *args)
 static bool is_poisoned(const struct memfd_out *out)
 {
 	const struct memfd_luo_folio_ser *entries;
-	long seq = poison_seq();
+	long seq = memfd_poison_seq();
 	u64 left = out->nr;
 	struct folio *page;
 	unsigned int i;
@@ -715,7 +665,7 @@ int memfd_luo_freeze(struct liveupdate_file_op_args *args)
 	 * while the seal was added may have counted after that was refused, or too late
 	 * for memfd_luo_preserve().
 	 */
-	if (would_lose_mapping(inode))
+	if (memfd_would_lose_mapping(inode, READ_ONCE(SHMEM_I(inode)->seals)))
 		return -EPERM;
 
 	write_ser(out, args->file);
