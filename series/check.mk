@@ -24,7 +24,7 @@ tests_of = $(sort $(patsubst $(selftests)/$(1)/tests/%.sh,%,$(wildcard $(selftes
 
 # With mainline or a kernel of their own, such as one that has hwpoison; see below.
 elsewhere_kho := faults interop% poison
-elsewhere_liveupdate := memfd_faults hotplug pinned interop% module keeper systemd soak vm
+elsewhere_liveupdate := hugetlb_faults memfd_faults hotplug pinned interop% module keeper systemd soak vm
 
 # Those of "damage" are one for each group of damage_*, which "all" tries in all kinds.
 # limits_* and scratch_size_* are more sizes of RAM.

@@ -104,7 +104,7 @@ parallel() {
 
 # Options of vmtest.sh for the tests of live update, with what luo_programs builds.
 live_update=(-d ../liveupdate/tests)
-for program in luo_ioctl luo_damage luo_handover luo_hang luo_memfd luo_memfd_damage \
+for program in luo_ioctl luo_damage luo_handover luo_hang luo_hugetlb luo_memfd luo_memfd_damage \
 	luo_memfd_errors luo_memfd_interop luo_memfd_ioctl luo_memfd_mm luo_pin luo_soak luo_storm \
 	luoctl; do
 	live_update+=(-b "$build/liveupdate/$program")

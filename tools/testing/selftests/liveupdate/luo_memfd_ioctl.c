@@ -361,12 +361,7 @@ TEST_F(memfd, killed)
 
 TEST_F(memfd, other_files)
 {
-	int huge = memfd_create("huge", MFD_HUGETLB);
 	int pipes[2], file;
-
-	ASSERT_LE(0, huge);
-	EXPECT_EQ(-ENOENT, luo_preserve_fd(self->session, huge, 1));
-	close(huge);
 
 	ASSERT_EQ(0, pipe(pipes));
 	EXPECT_EQ(-ENOENT, luo_preserve_fd(self->session, pipes[0], 1));
@@ -379,6 +374,32 @@ TEST_F(memfd, other_files)
 	file = open("luo_memfd.dir/memfd:file", O_RDWR | O_CREAT, 0600);
 	ASSERT_LE(0, file);
 	EXPECT_EQ(-ENOENT, luo_preserve_fd(self->session, file, 1));
+	close(file);
+	ASSERT_EQ(0, umount("luo_memfd.dir"));
+	rmdir("luo_memfd.dir");
+}
+
+TEST_F(memfd, hugetlb)
+{
+	int huge = memfd_create("huge", MFD_HUGETLB), again, file;
+	char path[64];
+
+	ASSERT_LE(0, huge);
+	sprintf(path, "/proc/self/fd/%d", huge);
+	again = open(path, O_RDONLY);
+	ASSERT_LE(0, again);
+	EXPECT_EQ(-EACCES, luo_preserve_fd(self->session, again, 1));
+	EXPECT_EQ(0, luo_preserve_fd(self->session, huge, 1));
+	EXPECT_EQ(-EBUSY, luo_preserve_fd(self->session, huge, 2));
+	close(again);
+	close(huge);
+
+	/* It belongs to a mount. */
+	mkdir("luo_memfd.dir", 0700);
+	ASSERT_EQ(0, mount("none", "luo_memfd.dir", "hugetlbfs", 0, NULL));
+	file = open("luo_memfd.dir/memfd:file", O_RDWR | O_CREAT, 0600);
+	ASSERT_LE(0, file);
+	EXPECT_EQ(-ENOENT, luo_preserve_fd(self->session, file, 3));
 	close(file);
 	ASSERT_EQ(0, umount("luo_memfd.dir"));
 	rmdir("luo_memfd.dir");
