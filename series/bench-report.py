@@ -325,7 +325,8 @@ def memfds(run):
         return ticks / folios
 
     return {**{f"{op}_{what}_instructions_per_folio": round(cost(f"{op}_memfd_{what}"), 1)
-               for op in ("preserve", "retrieve") for what in ("dense", "huge")},
+               for op in ("preserve", "retrieve")
+               for what in ("dense", "huge", "hugetlb", "optimized")},
             "added_folios": run.number("freeze_added"),
             "prepare_added_instructions_per_folio": round(cost("prepare_added"), 1),
             "freeze_added_instructions": int(run.get("freeze_added")[1]),
@@ -344,6 +345,15 @@ def memfd_rows(data):
             at_most(3000), "<= 3,000"),
         Row("retrieve it, per folio of 2 MiB",
             pick(data, "retrieve_huge_instructions_per_folio"), "{:,.0f}"),
+        Row("preserve a memfd of hugetlb, per 2 MiB",
+            pick(data, "preserve_hugetlb_instructions_per_folio"), "{:,.0f}",
+            at_most(1500), "<= 1,500"),
+        Row("retrieve it, per 2 MiB",
+            pick(data, "retrieve_hugetlb_instructions_per_folio"), "{:,.0f}",
+            at_most(9000), "<= 9,000"),
+        Row("... with its struct pages freed",
+            pick(data, "retrieve_optimized_instructions_per_folio"), "{:,.0f}",
+            at_most(4000), "<= 4,000"),
         Row("freeze a memfd to which 100,000 folios were added",
             pick(data, "freeze_added_instructions"), "{:,.0f}",
             at_most(1000000), "<= 1,000,000"),

@@ -5,11 +5,12 @@ Damage sessions in the RAM of a guest that pauses before its kexec, or look at t
 python3 damage.py RAM FDT SCRATCH LIST WHAT...  as kho_pause.c prints it
 
 WHAT is one of the kinds in luo_damage.c, or "memfds": each memfd of a session in the
-way that its token says, see luo_memfd_damage.c. With "lists SESSIONS FILES" nothing is
+way that its token says, see luo_memfd_damage.c; or "hugetlb": the same for memfds of
+hugetlb, see luo_hugetlb.c; or "table": how many huge pages arrive. With "lists SESSIONS FILES" nothing is
 damaged, but the lists must be of that many sessions and files in all, and each must be
 as Linux 7.3 takes it.
 
-The formats are those of include/linux/kho/abi/luo.h, block.h and memfd.h.
+The formats are those of include/linux/kho/abi/luo.h, block.h, memfd.h and hugetlb.h.
 """
 
 import os
@@ -29,6 +30,14 @@ LOW = 0x90000       # RAM that the kernel keeps to itself
 FIELDS = {
     "pos": (0, "<Q"), "size": (8, "<Q"), "seals": (16, "<I"), "flags": (20, "<I"),
     "nr": (24, "<Q"), "first": (32, "<Q"), "pages": (40, "<I"), "order": (46, "<H"),
+}
+HUGETLB = b"hugetlb-memfd-lts1"
+# Of struct hugetlb_luo_ser, with two of struct kho_vmalloc at its end.
+HUGETLB_FIELDS = {
+    "size": (0, "<I"), "incompat": (4, "<I"), "seals": (8, "<I"), "order": (12, "<I"),
+    "pos": (16, "<Q"), "length": (24, "<Q"), "nr": (32, "<Q"), "runs": (40, "<Q"),
+    "first": (48, "<Q"), "pages": (56, "<I"), "chunk_order": (62, "<H"),
+    "runs_first": (64, "<Q"), "runs_order": (78, "<H"),
 }
 
 
@@ -50,6 +59,8 @@ def entries(ram, first, size):
 class Memfd:
     """A file: where it is in the list of its session, and what that leads to."""
 
+    fields = FIELDS
+
     def __init__(self, ram, at):
         self.ram = ram
         self.at = at
@@ -59,11 +70,11 @@ class Memfd:
         self.list = ram.u64(self.chunk + 8)
 
     def get(self, field):
-        offset, form = FIELDS[field]
+        offset, form = self.fields[field]
         return struct.unpack(form, self.ram.get(self.ser + offset, struct.calcsize(form)))[0]
 
     def put(self, field, value):
-        offset, form = FIELDS[field]
+        offset, form = self.fields[field]
         self.ram.put(self.ser + offset, struct.pack(form, value))
 
     def pfn(self, nr=0):
@@ -72,6 +83,55 @@ class Memfd:
     def put_pfn(self, pfn, nr=0):
         marks = self.ram.u64(self.list + 16 * nr) & ~((1 << 52) - 1)
         self.ram.put_u64(self.list + 16 * nr, marks | pfn)
+
+
+class HugetlbMemfd(Memfd):
+    """The same for a file of hugetlb; its list of what it has reserved has one page."""
+
+    fields = HUGETLB_FIELDS
+
+    def runs(self):
+        return self.ram.u64(self.get("runs_first") + 8)
+
+
+def damage_hugetlb(ram, file, good):
+    """Do what the token of the file says."""
+    ways = {
+        "size": lambda: file.put("size", 79),
+        "incompat": lambda: file.put("incompat", 1),
+        "seals": lambda: file.put("seals", 1 << 31),
+        "order0": lambda: file.put("order", 0),
+        "order5": lambda: file.put("order", 5),
+        "order18": lambda: file.put("order", 18),
+        "order60": lambda: file.put("order", 60),
+        "pos": lambda: file.put("pos", 1 << 63),
+        "length": lambda: file.put("length", 1 << 63),
+        "many": lambda: file.put("nr", file.get("pages") * (PAGE // 16) + 1),
+        "none": lambda: file.put("nr", 0),
+        "pages": lambda: file.put("pages", (1 << 32) - 1),
+        "first": lambda: file.put("first", NOWHERE),
+        "chunk": lambda: file.put("chunk_order", 60),
+        "runs": lambda: file.put("runs", PAGE // 16 + 1),
+        "rorder": lambda: file.put("runs_order", 1),
+        "rfirst": lambda: file.put("runs_first", NOWHERE),
+        "pfn": lambda: ram.put_u64(file.list, ram.size // PAGE),
+        "pfn0": lambda: ram.put_u64(file.list, 0),
+        "pfnmax": lambda: ram.put_u64(file.list, (1 << 64) - 1),
+        "pfntail": lambda: ram.put_u64(file.list, ram.u64(file.list) + 1),
+        "pfntwice": lambda: ram.put_u64(file.list + 16, ram.u64(file.list)),
+        "pfntaken": lambda: ram.put_u64(file.list, ram.u64(good.list)),
+        "small": lambda: ram.put_u64(file.list, file.chunk // PAGE),
+        "index": lambda: ram.put_u64(file.list + 8, 1 << 60),
+        "again": lambda: ram.put_u64(file.list + 24, ram.u64(file.list + 8)),
+        "run": lambda: ram.put_u64(file.runs() + 8, 1 << 62),
+        "run0": lambda: ram.put_u64(file.runs() + 8, 0),
+        "runpast": lambda: ram.put_u64(file.runs(), 1 << 62),
+        "handler": lambda: ram.put(file.at, HUGETLB[:-1] + b"9"),
+    }
+    if file.how in ("before", "after"):
+        return
+    ways[file.how]()
+    print(f"note {file.how} was done to the file at {file.ser:#x}")
 
 
 def damage(ram, file, good):
@@ -110,14 +170,21 @@ def damage(ram, file, good):
     print(f"note {file.how} was done to the file at {file.ser:#x}")
 
 
-def damage_memfds(ram, luo):
-    files = [Memfd(ram, at) for session in entries(ram, ram.u64(luo + 16), SESSION)
+def damage_memfds(ram, luo, compatible, kind, how):
+    files = [kind(ram, at) for session in entries(ram, ram.u64(luo + 16), SESSION)
              for at in entries(ram, ram.u64(session + 64), FILE)
-             if ram.get(at, 9) == COMPATIBLE + b"\0"]
+             if ram.get(at, len(compatible) + 1) == compatible + b"\0"]
     good = next(file for file in files if file.how == "before")
     for file in files:
-        damage(ram, file, good)
+        how(ram, file, good)
     print(f"{'ok' if len(files) > 2 else 'not ok'} the host has damaged memfds")
+
+
+def damage_table(ram, root):
+    """Of huge pages that arrive: there are more than the machine has memory for."""
+    table = struct.unpack("<Q", root.child("hugetlb-lts1").props[DATA])[0]
+    ram.put_u64(table + 8 + 8, 1 << 40)
+    print("ok the host has damaged the table of huge pages")
 
 
 def damage_lists(ram, luo, kind):
@@ -176,7 +243,11 @@ def main(path, fdt, _scratch, _list, what, *args):
     root = parse_fdt(ram.page(int(fdt, 16)))
     luo = struct.unpack("<Q", root.child("LUO").props[DATA])[0]
     if what == "memfds":
-        damage_memfds(ram, luo)
+        damage_memfds(ram, luo, COMPATIBLE, Memfd, damage)
+    elif what == "hugetlb":
+        damage_memfds(ram, luo, HUGETLB, HugetlbMemfd, damage_hugetlb)
+    elif what == "table":
+        damage_table(ram, root)
     elif what == "lists":
         see_lists(ram, luo, *args)
     else:

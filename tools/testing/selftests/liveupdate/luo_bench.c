@@ -19,16 +19,26 @@
 
 #define NAME		"bench"
 
-/* Files; of each one byte is written every @step bytes, into a folio of its own. */
+/*
+ * Files; of each one byte is written every @step bytes, into a folio of its own. Those of
+ * hugetlb have their struct pages freed in the next kernel, or not.
+ */
 static const struct {
 	const char *what;
 	long size, step, folio;
 	const char *huge;
+	unsigned int flags;
+	int optimize;
 } files[] = {
 	{ "memfd_dense", 256 * MIB, PAGE, PAGE, "never" },
 	{ "memfd_sparse", 256 * MIB, 2 * MIB, PAGE, "never" },
 	{ "memfd_huge", 4096 * MIB, 2 * MIB, 2 * MIB, "force" },
+	{ "memfd_hugetlb", 512 * MIB, 2 * MIB, 2 * MIB, "never", MFD_HUGETLB, 0 },
+	{ "memfd_optimized", 512 * MIB, 2 * MIB, 2 * MIB, "never", MFD_HUGETLB, 1 },
 };
+
+#define NR_HUGEPAGES	"/proc/sys/vm/nr_hugepages"
+#define OPTIMIZE	"/proc/sys/vm/hugetlb_optimize_vmemmap"
 
 #define NR_FILES	ARRAY_SIZE(files)
 
@@ -48,9 +58,13 @@ static void check_folios(int fd, int i)
 
 static int make_file(int i)
 {
-	int fd = new_memfd(NAME, files[i].size, 0);
 	char *mem;
 	long at;
+	int fd;
+
+	if (files[i].flags & MFD_HUGETLB && read_number(NR_HUGEPAGES) < nr_folios(i))
+		write_number(NR_HUGEPAGES, 2 * nr_folios(i));
+	fd = new_memfd(NAME, files[i].size, files[i].flags);
 
 	/* Before it is mapped: then it is aligned. */
 	set_huge(files[i].huge);
@@ -102,6 +116,8 @@ static void bench_retrieve(void)
 	unsigned int i;
 
 	for (i = 0; i < NR_FILES; i++) {
+		if (files[i].flags & MFD_HUGETLB && write_number(OPTIMIZE, files[i].optimize))
+			die(OPTIMIZE);
 		before = __rdtsc();
 		fd = luo_retrieve_fd(session, i);
 		ticks = __rdtsc() - before;
