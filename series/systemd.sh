@@ -56,9 +56,11 @@ make_disk() {
 	cp "$build/liveupdate/luoctl" "$build/liveupdate/luo_fdstore" "$root/usr/bin/"
 	cp "$build/$kernel/arch/x86/boot/bzImage" "$root/boot/"
 	cp "$service/luo-fdstore.sh" "$root/usr/bin/"
-	cp "$service/luo-fdstore.service" "$root/etc/systemd/system/"
 	mkdir -p "$root/etc/systemd/system/multi-user.target.wants"
-	ln -sf ../luo-fdstore.service "$root/etc/systemd/system/multi-user.target.wants/"
+	for unit in luo-fdstore.service luo-gone.service; do
+		cp "$service/$unit" "$root/etc/systemd/system/"
+		ln -sf ../$unit "$root/etc/systemd/system/multi-user.target.wants/"
+	done
 	rm -f "$disk"
 	truncate -s 2G "$disk"
 	mkfs.ext4 -q -d "$root" "$disk"

@@ -3,9 +3,13 @@
  * A service with a memfd in the file descriptor store of systemd (sd_notify(3)), across
  * "systemctl kexec". It knows nothing of live update: that is systemd's.
  *
- * Without a memfd in the store: makes one, stores it, and has the machine kexec. With
- * one: looks at it, and switches the machine off. Says "ok WHAT" and "not ok WHAT" on
- * the console.
+ *	luo_fdstore		make a memfd, store it, and have the machine kexec
+ *	luo_fdstore store	only make a memfd, and store it
+ *	luo_fdstore again	with the memfd in the store: look at it, and have the machine
+ *				kexec again. It stays in the store
+ *	luo_fdstore last	look at it, and switch the machine off
+ *
+ * Says "ok WHAT" and "not ok WHAT" on the console.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -137,29 +141,42 @@ static bool is_state(int fd)
 	return fcntl(fd, F_GET_SEALS) == (F_SEAL_SHRINK | F_SEAL_GROW);
 }
 
-int main(int argc, char **argv)
+static void see_state(void)
 {
 	const char *nr = getenv("LISTEN_FDS"), *names = getenv("LISTEN_FDNAMES");
 
-	if (nr && atoi(nr) > 0) {
-		say("%s the service is given one file, by its name",
-		    atoi(nr) == 1 && names && !strcmp(names, NAME) ? "ok" : "not ok");
-		say("%s it is the memfd with its content and seals",
-		    is_state(FIRST_FD) ? "ok" : "not ok");
-		say("done");
-		end();
-	}
-
-	/* The next kernel is told that it is. */
-	if (argc > 1) {
+	if (!nr || atoi(nr) < 1) {
 		say("not ok the file is there again");
 		end();
 	}
 
-	tell_systemd("READY=1\nFDSTORE=1\nFDNAME=" NAME, make_state());
-	say("ok a memfd is stored");
+	say("%s the service is given one file, by its name",
+	    atoi(nr) == 1 && names && !strcmp(names, NAME) ? "ok" : "not ok");
+	say("%s it is the memfd with its content and seals",
+	    is_state(FIRST_FD) ? "ok" : "not ok");
+}
+
+int main(int argc, char **argv)
+{
+	const char *what = argc > 1 ? argv[1] : "";
+	bool again = !strcmp(what, "again"), last = !strcmp(what, "last");
+
+	if (again || last)
+		see_state();
+	if (last) {
+		say("done");
+		end();
+	}
+
+	if (again) {
+		tell_systemd("READY=1", -1);
+	} else {
+		tell_systemd("READY=1\nFDSTORE=1\nFDNAME=" NAME, make_state());
+		say("ok a memfd is stored");
+	}
+
 	/* It tells the manager, and has nothing to wait for. */
-	if (system("systemctl --no-block kexec > /dev/kmsg 2>&1"))
+	if (strcmp(what, "store") && system("systemctl --no-block kexec > /dev/kmsg 2>&1"))
 		say("not ok systemd is told to kexec");
 	pause();
 	return 0;

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# systemd keeps the memfd of a service over "systemctl kexec". KHO_DISK names a disk with
+# systemd keeps the memfd of a service over "systemctl kexec", twice: what it leaves of the
+# first handover does not keep the machine from the second. KHO_DISK names a disk with
 # ext4, not partitioned, and on it
 #
 #	/sbin/init, systemctl		systemd, from 261 on
@@ -10,7 +11,7 @@
 #
 # The service says what it finds.
 
-STAGES=2
+STAGES=3
 APPEND="liveupdate=on systemd.default_timeout_start_sec=300"
 TIMEOUT=${KHO_TIMEOUT:-300}
 QEMU_OPTS="-drive file=${KHO_DISK:-none},format=raw,if=virtio"
@@ -27,7 +28,5 @@ stage1()
 	exec switch_root /disk /sbin/init
 }
 
-stage2()
-{
-	stage1
-}
+stage2() { stage1; }
+stage3() { stage1; }
