@@ -28,6 +28,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/syscall.h>
@@ -39,11 +40,11 @@
 #define NR_PAGES	16
 #define SIZE		(NR_PAGES * PAGE)
 
-/* As LUO_REBOOT_SECONDS, and what a slow guest may add to that. */
+/* As LUO_REBOOT_SECONDS, and what a slow guest may add to that: not as much again. */
 #define REBOOT_MS	5000
-#define MARGIN_MS	3000
-/* What must not wait at all. */
-#define AT_ONCE_MS	1000
+#define MARGIN_MS	4000
+/* What must not wait at all takes less, and what waits for a reboot more. */
+#define AT_ONCE_MS	2000
 
 static long now_ms(void)
 {
@@ -127,7 +128,7 @@ static long end_write(struct write *write, long seed)
 	return (long)written;
 }
 
-/* Whether another process sleeps in an ioctl. */
+/* Whether another process or thread sleeps in an ioctl. */
 static bool sleeps(pid_t pid)
 {
 	char path[64], state = 0;
@@ -189,10 +190,36 @@ static bool becomes(const char *path, long value)
 	return read_number(path) == value;
 }
 
-/* Create a session when a reboot waits, and so wait for that. */
-static void *create_thread(void *unused)
+struct create {
+	pthread_t thread;
+	atomic_int tid;
+	const char *name;
+};
+
+/*
+ * Create a session as soon as its name is free. While a reboot waits, so does this; before
+ * that it is told at once that the name is in use.
+ */
+static void *create_thread(void *arg)
 {
-	return (void *)(long)luo_create(device, "closed 1");
+	struct create *create = arg;
+	long session;
+
+	create->tid = gettid();
+	while ((session = luo_create(device, create->name)) == -EEXIST)
+		usleep(10000);
+	return (void *)session;
+}
+
+static struct create *begin_create(const char *name)
+{
+	static struct create create;
+
+	create.name = name;
+	pthread_create(&create.thread, NULL, create_thread, &create);
+	while (!create.tid)
+		usleep(1000);
+	return &create;
 }
 
 static void try_preserve(void)
@@ -202,7 +229,7 @@ static void try_preserve(void)
 	int fd = new_memfd("hung", SIZE, 0), fds[2], closed[2], status;
 	long before, begin, to_close;
 	struct write write = begin_write(fd);
-	pthread_t creator;
+	struct create *creator;
 	struct reboot try;
 	void *created;
 	pid_t pid;
@@ -227,8 +254,8 @@ static void try_preserve(void)
 	check(now_ms() - begin < AT_ONCE_MS, "preserve", "another session is closed at once");
 
 	pthread_create(&try.thread, NULL, reboot_thread, &try);
-	usleep(1000000);
-	pthread_create(&creator, NULL, create_thread, NULL);
+	creator = begin_create("closed 1");
+	check(sleeps(creator->tid), "preserve", "who makes a session waits for the reboot");
 	begin = now_ms();
 	close(closed[1]);
 	check(now_ms() - begin < AT_ONCE_MS, "preserve",
@@ -240,7 +267,7 @@ static void try_preserve(void)
 	pthread_join(try.thread, NULL);
 	check(in_time(&try), "preserve", "the reboot ends after 5 s");
 	check(try.result == -ETIMEDOUT, "preserve", "and fails");
-	pthread_join(creator, &created);
+	pthread_join(creator->thread, &created);
 	check((long)created >= 0, "preserve", "the name of a closed session is free");
 	close((long)created);
 	check(becomes(PRESERVED, before), "preserve", "what was closed is not preserved");

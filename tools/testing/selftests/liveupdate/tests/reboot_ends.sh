@@ -44,7 +44,7 @@ stage2()
 	check "nor has anything else" no_log "I/O error\|fails to write"
 	check "there are files to write" make_more_files
 	# The writer, and what waits for it, can be seen in this time.
-	echo 2000 > $TEST/reboot_ms
+	echo 5000 > $TEST/reboot_ms
 	lockdep_on
 	say "reboot"
 	program luo_hang kexec
