@@ -34,8 +34,11 @@ esac
 [ "$suite" != liveupdate ] || options+=("${live_update[@]}")
 # With their libraries, for those that ask for them.
 for program in e2fsck makedumpfile; do
-	! (cd "$linux/tools/testing/selftests/$suite/tests" && grep -q $program "${@/%/.sh}") ||
-		options+=(-b "$(PATH=$PATH:/usr/sbin:/sbin command -v $program)")
+	if (cd "$linux/tools/testing/selftests/$suite/tests" && grep -q $program "${@/%/.sh}"); then
+		path=$(PATH=$PATH:/usr/sbin:/sbin command -v $program) ||
+			die "$program is missing: series/deps.sh installs it"
+		options+=(-b "$path")
+	fi
 done
 # A kernel of several megabytes, for those that ask for it.
 if [ -f "$build/cloud/vmlinuz" ] &&
