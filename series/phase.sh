@@ -49,7 +49,8 @@ inputs() {
 		# shellcheck disable=SC2086 # without blanks
 		find $files -type f -exec sha256sum {} + | sort
 		env | grep ^KHO_ | sort
-		packages qemu-system-x86 seabios ovmf busybox-static e2fsprogs kexec-tools python3
+		packages qemu-system-x86 seabios ovmf busybox-static e2fsprogs kexec-tools lz4 \
+			makedumpfile python3 xz-utils zstd
 	else
 		klinux rev-parse composed
 		(cd "$top" && git ls-files -z --cached --others --exclude-standard |
