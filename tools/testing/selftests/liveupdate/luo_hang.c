@@ -288,7 +288,7 @@ static void try_write(void)
 	int ended, nr = 0;
 	struct reboot try;
 	long begin, waited;
-	char name[20];
+	char name[LIVEUPDATE_SESSION_NAME_LENGTH];
 
 	pthread_create(&try.thread, NULL, reboot_thread, &try);
 	/* A slow machine takes some time until the reboot waits for the writer. */
