@@ -247,7 +247,7 @@ vm_fault_t hugetlb_frozen_fault(struct vm_fault *vmf, struct inode *inode)
 		return VM_FAULT_SIGBUS;
 
 	if (serves_kernel() && vmf->flags & FAULT_FLAG_TRIED) {
-		pr_warn_ratelimited("kernel thread %s fails to access inode %lu: it is frozen for live update\n",
+		pr_warn_ratelimited("kernel thread %s fails to access frozen inode %lu\n",
 				    current->comm, inode->i_ino);
 		return VM_FAULT_SIGBUS;
 	}

@@ -160,7 +160,13 @@ static inline void kho_init_reserved_pageblock(struct page *page,
 }
 
 #ifdef CONFIG_LIVEUPDATE_HUGETLB
-/* mm/hugetlb.c */
+/**
+ * hugetlb_forget_arriving - do not wait for huge pages of the previous kernel any more
+ *
+ * Their memory was discarded, though a list of it was damaged. The function is in mm/hugetlb.c.
+ *
+ * Context: Process context.
+ */
 void hugetlb_forget_arriving(void);
 #else
 static inline void hugetlb_forget_arriving(void) {}

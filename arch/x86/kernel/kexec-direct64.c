@@ -29,6 +29,7 @@
 #include <linux/minmax.h>
 #include <linux/pgtable.h>
 #include <linux/printk.h>
+#include <linux/processor.h>
 #include <linux/random.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -39,7 +40,6 @@
 #include <asm/cmdline.h>
 #include <asm/kexec-direct64.h>
 #include <asm/kexec-vmlinux64.h>
-#include <asm/processor.h>
 #include <asm/setup.h>
 
 #include "../../../kernel/liveupdate/kho_unpack.h"

@@ -91,11 +91,14 @@ static void build(void)
 
 	memset(file, 0, sizeof(file));
 	headers_end = pos;
-	*ehdr = (Elf64_Ehdr){
-		.e_type = ET_EXEC, .e_machine = EM_X86_64, .e_version = EV_CURRENT,
-		.e_phoff = sizeof(*ehdr), .e_phentsize = sizeof(*phdr),
-		.e_phnum = nr + 1, .e_shentsize = sizeof(Elf64_Shdr), .e_shnum = 2,
-	};
+	ehdr->e_type = ET_EXEC;
+	ehdr->e_machine = EM_X86_64;
+	ehdr->e_version = EV_CURRENT;
+	ehdr->e_phoff = sizeof(*ehdr);
+	ehdr->e_phentsize = sizeof(*phdr);
+	ehdr->e_phnum = nr + 1;
+	ehdr->e_shentsize = sizeof(Elf64_Shdr);
+	ehdr->e_shnum = 2;
 	memcpy(ehdr->e_ident, ELFMAG, SELFMAG);
 	ehdr->e_ident[EI_CLASS] = ELFCLASS64;
 	ehdr->e_ident[EI_DATA] = ELFDATA2LSB;

@@ -24,6 +24,7 @@
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -718,7 +719,7 @@ struct call {
 	pthread_t thread;
 	int session;
 	long result;
-	_Atomic pid_t tid;
+	atomic_int tid;
 };
 
 static void *call_reboot(void *arg)
