@@ -83,11 +83,11 @@ static void add_list(u64 size)
 
 static void build(void)
 {
-	unsigned int nr = 1 + take(1) % MAX_SEGMENTS, i;
-	u64 pos = sizeof(Elf64_Ehdr) + (nr + 1) * sizeof(Elf64_Phdr);
-	u64 dest = 0, mem, size = 0;
 	Elf64_Ehdr *ehdr = (void *)file;
 	Elf64_Phdr *phdr = (void *)(ehdr + 1);
+	unsigned int nr = 1 + take(1) % MAX_SEGMENTS, i;
+	u64 pos = sizeof(*ehdr) + (nr + 1) * sizeof(*phdr);
+	u64 dest = 0, mem, size = 0;
 
 	memset(file, 0, sizeof(file));
 	headers_end = pos;
