@@ -83,8 +83,8 @@ static void add_list(u64 size)
 
 static void build(void)
 {
-	Elf64_Ehdr *ehdr = (void *)file;
-	Elf64_Phdr *phdr = (void *)(ehdr + 1);
+	typeof(Elf64_Ehdr) *ehdr = (void *)file;
+	typeof(Elf64_Phdr) *phdr = (void *)(ehdr + 1);
 	unsigned int nr = 1 + take(1) % MAX_SEGMENTS, i;
 	u64 pos = sizeof(*ehdr) + (nr + 1) * sizeof(*phdr);
 	u64 dest = 0, mem, size = 0;
@@ -104,7 +104,7 @@ static void build(void)
 	ehdr->e_ident[EI_DATA] = ELFDATA2LSB;
 
 	for (i = 0; i < nr; i++) {
-		phdr[i] = (Elf64_Phdr){
+		phdr[i] = (typeof(*phdr)){
 			.p_type = PT_LOAD, .p_align = VMLINUX64_ALIGN,
 			.p_offset = pos, .p_paddr = LINK_PHYS + dest,
 			.p_filesz = 64 + take(2) % 4096,
@@ -175,7 +175,7 @@ static bool damage(void)
 /* The kernel as a decompressor lays it out. */
 static u8 *reference(size_t size, s64 delta)
 {
-	const Elf64_Ehdr *ehdr = (void *)file;
+	const typeof(Elf64_Ehdr) *ehdr = (void *)file;
 	const u8 *end = file + file_len, *lists;
 	u8 *out = calloc(1, size);
 	Elf64_Phdr phdr;
