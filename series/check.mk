@@ -98,7 +98,7 @@ endif
 # kinds.
 some_kinds = $(filter-out $(call in_all,scenario/x86_64-debug/%),$(filter %/$(1),$(scenarios)))
 $(call some_kinds,damage_lists): export KHO_KINDS := \
-	none luo-version flbs-count sessions-loop session-twin files-count
+	none regions-version luo-version flbs-count sessions-loop session-twin files-count
 $(call some_kinds,sender_damage): export KHO_KINDS := \
 	no-end root-past-ram size-too-large table-past-ram cycles-only key-max key-on-leaf
 ifeq ($(TIER),all)

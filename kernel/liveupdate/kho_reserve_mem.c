@@ -38,6 +38,7 @@ static const void *__init incoming_fdt(void)
 
 	fdt = phys_to_virt(phys);
 	if (fdt_check_header(fdt) || fdt_totalsize(fdt) > size ||
+	    kho_fdt_check_structure(fdt) ||
 	    fdt_node_check_compatible(fdt, 0, MEMBLOCK_KHO_COMPATIBLE))
 		goto err;
 

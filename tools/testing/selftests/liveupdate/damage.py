@@ -20,7 +20,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../kho/damage"))
 
 # pylint: disable=wrong-import-position
-from handover import DATA, PAGE, Ram, parse_fdt
+from handover import DATA, PAGE, Ram, build_fdt, parse_fdt
 
 SESSION, FILE = 80, 64
 COMPATIBLE = b"memfd-v2"
@@ -187,8 +187,16 @@ def damage_table(ram, root):
     print("ok the host has damaged the table of huge pages")
 
 
-def damage_lists(ram, luo, kind):
-    """The list of sessions, of the files of one, of what files share, or all of them."""
+def old_regions(ram, root):
+    """The list of reserve_mem regions, in a version in which the name of a node is a path:
+    these are none."""
+    regions = struct.unpack("<Q", root.child("memblock").props[DATA])[0]
+    ram.put(regions, build_fdt(parse_fdt(ram.page(regions)), 15))
+
+
+def damage_lists(ram, root, luo, kind):
+    """The list of sessions, of the files of one, of what files share, or all of them; or that
+    of reserve_mem regions."""
     sessions, flbs = ram.u64(luo + 16), ram.u64(luo + 24)
     victim = next(at for at in entries(ram, sessions, SESSION)
                   if ram.get(at, 7) == b"victim\0")
@@ -197,6 +205,7 @@ def damage_lists(ram, luo, kind):
 
     ways = {
         "none": lambda: None,
+        "regions-version": lambda: old_regions(ram, root),
         "luo-version": lambda: ram.put(luo, b"luo-v6"),
         "flbs-nowhere": lambda: ram.put_u64(luo + 24, NOWHERE),
         "flbs-odd": lambda: ram.put_u64(luo + 24, flbs + 8),
@@ -251,7 +260,7 @@ def main(path, fdt, _scratch, _list, what, *args):
     elif what == "lists":
         see_lists(ram, luo, *args)
     else:
-        damage_lists(ram, luo, what)
+        damage_lists(ram, root, luo, what)
 
 
 main(*sys.argv[1:])

@@ -22,6 +22,8 @@ static const struct {
 	int good, victim, sharing;
 } kinds[] = {
 	{ "none", 0, 0, 0 },
+	/* The list of reserve_mem regions. */
+	{ "regions-version", 0, 0, 0 },
 	/* What leads to all lists. */
 	{ "luo-version", ENOENT, ENOENT, ENOENT },
 	/* The list of objects, and the only one that is in it. */

@@ -111,11 +111,11 @@ def parse_fdt(blob):
     return parents[0].children[0]
 
 
-def build_fdt(root):
-    """A page, as the kernel would fill it."""
+def build_fdt(root, version=17):
+    """A page, as the kernel would fill it. Before version 16 values are aligned."""
     strings = b""
 
-    def build(node):
+    def build(node, offset):
         nonlocal strings
         data = struct.pack(">I", BEGIN_NODE) + pad4(node.name.encode() + b"\0")
         for name, value in node.props.items():
@@ -123,15 +123,17 @@ def build_fdt(root):
             if name not in strings:
                 strings += name
             data += struct.pack(">3I", PROP, len(value), strings.index(name))
+            if version < 16 and len(value) >= 8:
+                data += bytes(-(offset + len(data)) % 8)
             data += pad4(value)
         for child in node.children:
-            data += build(child)
+            data += build(child, offset + len(data))
         return data + struct.pack(">I", END_NODE)
 
-    body = build(root) + struct.pack(">I", END)
+    body = build(root, 0) + struct.pack(">I", END)
     off_struct = HEADER_SIZE + 16
     head = struct.pack(">10I", 0xd00dfeed, PAGE, off_struct,
-                       off_struct + len(body), HEADER_SIZE, 17, 16, 0,
+                       off_struct + len(body), HEADER_SIZE, version, min(version, 16), 0,
                        len(strings), len(body))
     blob = head + bytes(16) + body + strings
     if len(blob) > PAGE:

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Sessions are damaged between two kernels, again and again and each time in another way:
-# the list of them, of the files of one, or of what files share. KHO_KINDS names the ways
-# if not all of them are wanted.
+# the list of them, of the files of one, or of what files share. Or that of reserve_mem regions.
+# KHO_KINDS names the ways if not all of them are wanted.
 
 if [ -n "${here:-}" ]; then
 	# The host. The guest learns the kinds from its command line.
-	KINDS="${KHO_KINDS:-none luo-version
+	KINDS="${KHO_KINDS:-none regions-version luo-version
 		flbs-nowhere flbs-odd flbs-free flbs-pages flbs-count flb-name flb-data
 		sessions-nowhere sessions-count sessions-loop
 		session-name session-twin session-files session-count
@@ -16,7 +16,7 @@ else
 fi
 MEM=1536M
 # shellcheck disable=SC2086 # words
-APPEND="liveupdate=on khokinds=$(echo $KINDS | tr ' ' ,)"
+APPEND="liveupdate=on reserve_mem=1M:4096:region khokinds=$(echo $KINDS | tr ' ' ,)"
 RAM_FILE=1
 TIMEOUT=$((${KHO_TIMEOUT:-60} + 20 * ${STAGES:-1}))
 
@@ -61,14 +61,21 @@ see_damage()
 			/sys/kernel/liveupdate/incoming/sessions)"
 	check_eq "$1: how often it is said" "$(nr_said "$1")" \
 		"$(dmesg | grep -cE 'luo: .*(damaged|cannot be retrieved|ignored|understood)')"
-	[ "$1" != none ] || nothing_unclaimed
+	case $1 in
+	none)
+		nothing_unclaimed
+		;;
+	regions-version)
+		check "$1: it is said" log "kho: memblock: list of 4096 bytes at .* not understood"
+		;;
+	esac
 }
 
 # What is in order but not known is not worth a message.
 nr_said()
 {
 	case $1 in
-	none | flb-name | file-handler | file-data) echo 0 ;;
+	none | regions-version | flb-name | file-handler | file-data) echo 0 ;;
 	*) echo 1 ;;
 	esac
 }
