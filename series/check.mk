@@ -115,7 +115,7 @@ $(filter %/successor_without,$(scenarios)): cloud
 kernels := kernel/x86_64-debug \
 	$(call in_all,kernel/x86_64 kernel/x86_64-sanitize kernel/x86_64-nodeferred \
 	kernel/x86_64-hotplug kernel/x86_64-memory kernel/x86_64-rt kernel/x86_64-kcsan)
-tests := $(call in_all,bisect soak systemd vm) interop user refresh lint docs memblock sources
+tests := $(call in_all,bisect soak systemd vm) interop user refresh lint docs memblock sources vmtest
 phases := tree mainline $(kernels) cloud programs accel $(scenarios) $(tests)
 
 all: $(phases)
@@ -166,7 +166,7 @@ $(scenarios):
 
 # These say "unchanged" in a tree where they have passed. Nothing waits for them, so they
 # wait for the kernels.
-user refresh lint docs sources memblock: tree | $(kernels)
+user refresh lint docs sources memblock vmtest: tree | $(kernels)
 user:
 	$(phase) -u $@ "KHO in user space, with sanitizers" $(s)/check-user.sh
 refresh:
@@ -177,6 +177,8 @@ docs:
 	$(phase) -u $@ "The manual builds, and misses nothing" $(s)/check-docs.sh
 sources:
 	$(phase) -u $@ "Wrong kernel sources are refused" $(s)/check-sources.sh
+vmtest:
+	$(phase) -u $@ "What a kernel reports fails a scenario" $(s)/check-vmtest.sh
 memblock:
 	$(phase) -u $@ "The kernel's own tests of memblock" $(s)/check-memblock.sh
 bisect: kernel/x86_64 accel

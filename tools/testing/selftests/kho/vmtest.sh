@@ -108,8 +108,10 @@ done
 	skip_all "no initramfs, see above"
 
 # What no kernel may say, whatever the test says.
-splat='WARNING:|BUG:|Oops|general protection|kernel BUG|KASAN|UBSAN|Call Trace'
-splat="$splat|Kernel panic|possible recursive|suspicious RCU"
+splat='WARNING:|BUG[: ]|Oops|general protection|kernel BUG|KASAN|UBSAN|Call Trace'
+splat="$splat|Kernel panic|possible recursive|suspicious RCU|register non-static key"
+splat="$splat|turning off the locking|pagealloc: |page allocation failure"
+splat="$splat|kmemleak: [0-9]+ new suspected|kmemleak: .* disabled|blocked for more than"
 
 splats_in() {
 	if [ -n "$PANIC" ]; then
@@ -119,14 +121,16 @@ splats_in() {
 	fi | without_expected | without_races_of_others | grep -oE "($splat).*"
 }
 
-# Leave out warnings that have a line that matches SPLAT.
+# Leave out warnings that have a line that matches SPLAT, but not what another report says
+# in their middle.
 without_expected() {
 	awk -v expected="${SPLAT:-^$}" '
-	/-\[ cut here \]-/ { inside = 1; block = ""; drop = 0 }
+	/-\[ cut here \]-/ { if (inside) printf "%s", block; inside = 1; block = others = ""; drop = 0 }
 	!inside { print; next }
 	{ block = block $0 "\n" }
+	/BUG[: ]|KASAN|UBSAN|kmemleak: / { others = others $0 "\n" }
 	$0 ~ expected { drop = 1 }
-	/-\[ end trace / { if (!drop) printf "%s", block; inside = 0 }
+	/-\[ end trace / { printf "%s", drop ? others : block; inside = 0 }
 	END { if (inside) printf "%s", block }'
 }
 
