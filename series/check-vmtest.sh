@@ -119,10 +119,18 @@ report panicked_after "${panic[@]}" "${warning[@]}"
 
 # What the guest itself fails in.
 report not_ok 'khotest: not ok it does not work'
-report too_many_kernels 'Linux version 6.12' 'khotest: init 6.12'
+report too_many_kernels 'khotest: reboot' 'Linux version 6.12' 'khotest: init 6.12'
 guest | grep -v 'khotest: done' | console not_done
 guest | grep -v 'ok it works' | console silent
 bad+=(not_done silent)
+
+# A kexec that had to be refused.
+for name in rebooted not_refused; do
+	echo STAGES=3 > "$copy/tests/$name.sh"
+done
+boot=('Linux version 6.12' 'khotest: init 6.12')
+fine rebooted 'khotest: reboot' "${boot[@]}" 'khotest: ok it is up' 'khotest: reboot' "${boot[@]}"
+report not_refused 'khotest: reboot' "${boot[@]}" 'khotest: ok it is up' "${boot[@]}"
 
 rc=0
 KHO_ACCEL=tcg PATH=$copy/bin:$PATH "$copy/vmtest.sh" -k "$copy/kernel" -o "$copy/out" "${good[@]}" "${bad[@]}" \

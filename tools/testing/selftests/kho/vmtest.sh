@@ -139,6 +139,14 @@ without_races_of_others() {
 	sed '/BUG: KCSAN: /{/kho_\|luo_\|liveupdate_\|shmem_/!d}'
 }
 
+# booted_unasked LOG: the first kernel that was booted without the guest having said "reboot"
+# or "panic" before. That kexec should have been refused, and what the test says about it
+# is missing.
+booted_unasked() {
+	awk '/khotest: (reboot|panic)$/ { asked = 1 }
+		/khotest: init / { if (nr++ && !asked) { print nr; exit }; asked = 0 }' "$1"
+}
+
 # pass_on: give each line of standard input to the log, as if the guest said it
 pass_on() {
 	local line
@@ -255,6 +263,8 @@ run_test() (
 	grep -q 'khotest: done$' "$log" || problem "the guest has not come to an end"
 	inits=$(grep -c 'khotest: init ' "$log")
 	[ "$inits" = "$STAGES" ] || problem "booted $inits kernels instead of $STAGES"
+	unasked=$(booted_unasked "$log")
+	[ -z "$unasked" ] || problem "booted kernel $unasked though the test did not say so"
 	splats=$(splats_in "$log")
 	[ -z "$splats" ] || problem "$(head -n 1 <<< "$splats")"
 	exit $failed

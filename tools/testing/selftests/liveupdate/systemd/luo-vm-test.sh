@@ -175,6 +175,7 @@ run()
 		;;
 	esac
 	say "note systemctl kexec"
+	say "reboot"
 	systemctl --no-block kexec
 }
 

@@ -176,8 +176,11 @@ int main(int argc, char **argv)
 	}
 
 	/* It tells the manager, and has nothing to wait for. */
-	if (strcmp(what, "store") && system("systemctl --no-block kexec > /dev/kmsg 2>&1"))
-		say("not ok systemd is told to kexec");
+	if (strcmp(what, "store")) {
+		say("reboot");
+		if (system("systemctl --no-block kexec > /dev/kmsg 2>&1"))
+			say("not ok systemd is told to kexec");
+	}
 	pause();
 	return 0;
 }
