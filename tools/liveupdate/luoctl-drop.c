@@ -140,8 +140,13 @@ static void fail_unfinished(const struct listed *session)
 
 void check_unfinished(void)
 {
-	if (!visit_unfinished(fail_unfinished))
-		fprintf(stderr,
-			"luoctl: %s: %s: sessions that would be lost show only when the kernel refuses to reboot\n",
-			LIST, strerror(errno));
+	if (visit_unfinished(fail_unfinished))
+		return;
+
+	/* Not all kernels have the list, and not all users can read it. */
+	if (errno != ENOENT && errno != EACCES)
+		fail(EXIT_FAILED, errno, LIST ", which lists sessions that would be lost");
+	fprintf(stderr,
+		"luoctl: %s: %s: sessions that would be lost show only when the kernel refuses to reboot\n",
+		LIST, strerror(errno));
 }

@@ -81,7 +81,7 @@ static void copy_word(char *to, size_t size, const char *line, const char *key)
 	to[len] = '\0';
 }
 
-/* The next element of an array that grows by doubling. */
+/* The next element of an array that grows by doubling. NULL if there is no memory. */
 static void *append(void *array, size_t *nr, size_t size)
 {
 	void *grown = *(void **)array;
@@ -89,7 +89,7 @@ static void *append(void *array, size_t *nr, size_t size)
 	if (!(*nr & (*nr - 1))) {
 		grown = reallocarray(grown, *nr ? *nr * 2 : 1, size);
 		if (!grown)
-			fail(EXIT_FAILED, ENOMEM, "list of sessions");
+			return NULL;
 		*(void **)array = grown;
 	}
 
@@ -97,66 +97,92 @@ static void *append(void *array, size_t *nr, size_t size)
 	return (char *)grown + (*nr)++ * size;
 }
 
-static char *rest_of(const char *line, const char *key)
+/*
+ * The functions that read one line return 0; EBADMSG if the line is not understood, or
+ * ENOMEM. The keeper reads lists as well, which must not end for that: none exits.
+ */
+
+static int add_session(struct session_list *list, const char *line)
 {
-	const char *value = value_of(line, key);
-	char *copied = value ? strdup(value) : NULL;
+	const char *name = value_of(line, "name");
+	struct listed *session;
+	char *copied;
 
-	if (value && !copied)
-		fail(EXIT_FAILED, ENOMEM, "list of sessions");
-	return copied;
-}
+	if (!name)
+		return EBADMSG;
+	copied = strdup(name);
+	session = copied ? append(&list->sessions, &list->nr, sizeof(*session)) : NULL;
+	if (!session) {
+		free(copied);
+		return ENOMEM;
+	}
 
-static bool add_session(struct session_list *list, const char *line)
-{
-	struct listed *session = append(&list->sessions, &list->nr, sizeof(*session));
-
-	session->name = rest_of(line, "name");
+	session->name = copied;
 	session->incoming = list->incoming;
 	session->nr_files = number_of(line, "files");
 	session->nr_retrieved = number_of(line, "retrieved");
 	copy_word(session->state, sizeof(session->state), line, "state");
-	if (session->name)
-		unescape(session->name);
-	return session->name;
+	unescape(session->name);
+	return 0;
 }
 
-static bool add_file(struct session_list *list, const char *line)
+/* The one copy of a kind of files. There are few, and may be a million files. */
+static const char *copy_of_kind(const char *kind)
 {
-	static const char *last_kind = "";
+	static char **kinds;
+	static size_t nr;
+	char **added;
+	size_t i;
+
+	for (i = 0; i < nr; i++) {
+		if (!strcmp(kinds[i], kind))
+			return kinds[i];
+	}
+
+	added = append(&kinds, &nr, sizeof(*kinds));
+	if (!added)
+		return NULL;
+	*added = strdup(kind);
+	if (!*added)
+		nr--;
+	return *added;
+}
+
+static int add_file(struct session_list *list, const char *line)
+{
 	const char *size = value_of(line, "size"), *kind = value_of(line, "kind");
 	struct listed *session;
 	struct listed_file *file;
 
 	if (!list->nr || !size || !kind || !value_of(line, "token"))
-		return false;
+		return EBADMSG;
 
 	session = &list->sessions[list->nr - 1];
-	file = append(&session->files, &session->nr_listed, sizeof(*file));
+	kind = copy_of_kind(kind);
+	file = kind ? append(&session->files, &session->nr_listed, sizeof(*file)) : NULL;
+	if (!file)
+		return ENOMEM;
+
+	file->kind = kind;
 	file->token = number_of(line, "token");
 	file->size = *size == '-' ? -1 : strtoll(size, NULL, 10);
 	copy_word(file->state, sizeof(file->state), line, "state");
 	if (file->size > 0)
 		session->bytes = add_bytes(session->bytes, file->size);
-
-	/* There are few kinds, and may be a million files. */
-	if (strcmp(kind, last_kind))
-		last_kind = rest_of(line, "kind");
-	file->kind = last_kind;
-	return true;
+	return 0;
 }
 
 /* The files of a session that come last in the list are not known. */
-static bool note_rest(struct session_list *list, const char *line)
+static int note_rest(struct session_list *list, const char *line)
 {
 	struct listed *session;
 
 	if (!list->nr)
-		return false;
+		return EBADMSG;
 
 	session = &list->sessions[list->nr - 1];
 	copy_word(session->state, sizeof(session->state), line, "state");
-	return true;
+	return 0;
 }
 
 unsigned long long add_bytes(unsigned long long a, unsigned long long b)
@@ -164,34 +190,43 @@ unsigned long long add_bytes(unsigned long long a, unsigned long long b)
 	return a > LLONG_MAX - b ? LLONG_MAX : a + b;
 }
 
-static bool read_once(struct session_list *list)
+static int read_line(struct session_list *list, const char *line)
+{
+	if (!strncmp(line, "session ", strlen("session ")))
+		return add_session(list, line);
+	if (!strncmp(line, "file ", strlen("file ")))
+		return add_file(list, line);
+	if (!strncmp(line, "rest ", strlen("rest ")))
+		return note_rest(list, line);
+	return 0;
+}
+
+/* Returns 0 or an errno. The caller frees what is in the list. */
+static int read_once(struct session_list *list)
 {
 	const char *path = list->incoming ? LUO_DIR "incoming/sessions" :
 					    LUO_DIR "outgoing/sessions";
 	FILE *file = fopen(path, "re");
 	char *line = NULL;
 	size_t size = 0;
-	bool ok = true;
+	int err = 0;
 
 	if (!file)
-		return false;
+		return errno;
 
-	while (ok && getline(&line, &size, file) > 0) {
+	while (!err) {
+		errno = 0;
+		if (getline(&line, &size, file) <= 0) {
+			/* At the end of the file there is no error. */
+			err = feof(file) ? 0 : errno ? errno : EIO;
+			break;
+		}
 		line[strcspn(line, "\n")] = '\0';
-		if (!strncmp(line, "session ", strlen("session ")))
-			ok = add_session(list, line);
-		else if (!strncmp(line, "file ", strlen("file ")))
-			ok = add_file(list, line);
-		else if (!strncmp(line, "rest ", strlen("rest ")))
-			ok = note_rest(list, line);
+		err = read_line(list, line);
 	}
-	if (!ok)
-		fail(EXIT_FAILED, 0, "%s: the line \"%s\" is not understood", path, line);
-	if (ferror(file))
-		fail(EXIT_FAILED, errno, "%s", path);
 	free(line);
 	fclose(file);
-	return true;
+	return err;
 }
 
 static bool has_busy(const struct session_list *list)
@@ -226,15 +261,18 @@ void forget_sessions(struct session_list *list)
 bool read_sessions(bool incoming, struct session_list *list)
 {
 	unsigned int tries;
+	int err;
 
 	*list = (struct session_list){ .incoming = incoming };
-	for (tries = 1; read_once(list); tries++) {
+	for (tries = 1; !(err = read_once(list)); tries++) {
 		if (tries == MAX_READS || !has_busy(list))
 			return true;
 		forget_sessions(list);
 		usleep(PAUSE_US);
 	}
 
+	forget_sessions(list);
+	errno = err;
 	return false;
 }
 

@@ -162,7 +162,7 @@ struct session_list {
 
 /*
  * Read the sessions of one side. Returns false, with errno set, if the kernel does not
- * list them for us; exits if the list cannot be understood.
+ * list them for us; EBADMSG if the list cannot be understood. There is nothing to free then.
  */
 bool read_sessions(bool incoming, struct session_list *list);
 

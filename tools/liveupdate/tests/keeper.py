@@ -70,6 +70,7 @@ class Kernel(threading.Thread):
         self.nr_ops = 0
         self.min_outgoing = 0
         self.holds_device = False
+        self.garbage = ""       # more lines in the lists
         self.selector = selectors.DefaultSelector()
         self.path = DIR + "/luo"
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -237,6 +238,7 @@ class Kernel(threading.Thread):
                         f"{'claimed' if session.claimed else 'unclaimed'} "
                 text += f"session files {len(session.files)} " \
                         f"{state if side == 'incoming' else ''}name {session.name}\n"
+            text += self.garbage
             for name, value in ("sessions", text), ("nr_sessions", f"{len(sessions)}\n"):
                 with open(f"{SYSFS}/{side}/.new", "w") as file:
                     file.write(value)
@@ -682,6 +684,29 @@ def kexec():
     die(keeper)
 
 
+def lists():
+    """Lists of the kernel that cannot be read, or not in full."""
+    keeper = start_keeper()
+    make("vm", "content")
+    for garbage in "session files 1\n", "file token 1\n", "rest state busy name x\n":
+        kexec_after(keeper)
+        kernel.garbage = garbage
+        if not garbage.startswith("session"):
+            kernel.incoming, held = {}, kernel.incoming
+        kernel.write_lists()
+        keeper = start_keeper()
+        check(f"the keeper does not end for a list with {garbage!r}", keeper.poll() is None)
+        exits("it hands nothing out", 1, run_in("vm", "true", "--memfd", "ram=64K"),
+              "not known yet")
+        if not garbage.startswith("session"):
+            kernel.incoming = held
+        kernel.garbage = ""
+        kernel.write_lists()
+        check_eq("it does when it can be read", "content", content_of("vm"))
+    luoctl("drop", "--kept", "vm")
+    die(keeper)
+
+
 def killed():
     keeper = start_keeper()
     make("vm0", "content0")
@@ -788,6 +813,7 @@ def main():
     users()
     hanging()
     kexec()
+    lists()
     replaced(killed())
     sys.exit(failed)
 
