@@ -325,7 +325,31 @@ static bool is_incomplete(const struct item *item)
 	return item->unfinished || (item->fd >= 0 && item->session < 0);
 }
 
-/* Add an item for each session that the previous kernel has left. */
+/* Say why not all sessions of the previous kernel are known. It is tried again: say it once. */
+static void say_unknown(int err)
+{
+	static int said;
+
+	if (said != err)
+		keeper_log(LOG_ERR, "what the previous kernel has left is not known: %s: %s",
+			   LUO_DIR "incoming/sessions", strerror(err));
+	said = err;
+}
+
+/* Whether the kernel has more sessions of the previous one than it lists, or may have. */
+static bool has_unlisted(size_t nr_listed)
+{
+	static const char path[] = LUO_DIR "incoming/nr_sessions";
+	long long nr = sysfs_number(path);
+
+	/* A kernel without this file lists all. */
+	return nr < 0 ? !access(path, F_OK) || errno != ENOENT : nr > (long long)nr_listed;
+}
+
+/*
+ * Add an item for each session that the previous kernel has left. Returns whether there is
+ * one for all.
+ */
 static bool list_incoming(void)
 {
 	struct session_list list;
@@ -334,15 +358,14 @@ static bool list_incoming(void)
 	size_t i;
 
 	if (!read_sessions(true, &list)) {
-		keeper_log(LOG_ERR, "what the previous kernel has left is not known: %s: %s",
-			   LUO_DIR "incoming/sessions", strerror(errno));
+		say_unknown(errno);
 		/* Not all kernels have this file, and those never will. */
 		return errno == ENOENT;
 	}
 
 	/* Those that the kernel could not read yet are not in the list. */
-	if (sysfs_number(LUO_DIR "incoming/nr_sessions") > (long long)list.nr) {
-		keeper_log(LOG_ERR, "the kernel has not read all sessions yet");
+	if (has_unlisted(list.nr)) {
+		say_unknown(EAGAIN);
 		ok = false;
 	}
 
@@ -366,6 +389,16 @@ static bool list_incoming(void)
 	}
 	forget_sessions(&list);
 	return ok;
+}
+
+/* Have the kernel read on: it does so if it does not know a session that it is asked for. */
+static void read_unlisted(int device)
+{
+	/* No session of a keeper is called so. */
+	int session = luo_session_retrieve(device, SESSION_PREFIX);
+
+	if (session >= 0)
+		close(session);
 }
 
 bool is_list_known(void)
@@ -402,6 +435,11 @@ void take_over(bool patient)
 				set_error(items[i], device, LUO_DEVICE);
 		}
 		return;
+	}
+
+	if (!is_list_complete) {
+		read_unlisted(device);
+		is_list_complete = list_incoming();
 	}
 
 	/* In the order in which they were put: the next kernel lists them in that of now. */

@@ -190,7 +190,10 @@ void take_over(bool patient);
 /* Whether something is left to be taken over. */
 bool is_take_over_left(void);
 
-/* Whether all sessions of the previous kernel are known. */
+/*
+ * Whether all sessions of the previous kernel are known. If not, some files of a NAME may be
+ * known and others not, and nobody must take the others for files that are not there.
+ */
 bool is_list_known(void);
 
 /* Files that the service manager or another keeper has kept. Takes ownership of @fd. */

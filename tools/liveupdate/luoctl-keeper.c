@@ -177,6 +177,13 @@ static void handle_get(struct client *client, struct message *msg, bool claim)
 	/* One that cannot be had now must not be taken for one that is not there. */
 	if (is_take_over_left())
 		take_over(false);
+	if (!is_list_known()) {
+		reply_error(client, -EAGAIN,
+			    "what is kept as %s is not known yet: the kernel does not list its sessions",
+			    request.name);
+		return;
+	}
+
 	message_begin(&out);
 	message_add(&out, "0");
 	while ((item = next_item(request.uid, request.name, &at))) {
@@ -188,12 +195,6 @@ static void handle_get(struct client *client, struct message *msg, bool claim)
 		}
 		message_add(&out, item->fdname);
 		message_add_fd(&out, item->fd);
-	}
-	if (!out.nr_fds && !is_list_known()) {
-		reply_error(client, -EAGAIN,
-			    "whether %s is kept is not known yet: the kernel does not list its sessions",
-			    request.name);
-		return;
 	}
 	if (!out.nr_fds && !claim) {
 		reply_error(client, -ENOENT, "nothing is kept as %s", request.name);

@@ -71,6 +71,7 @@ class Kernel(threading.Thread):
         self.min_outgoing = 0
         self.holds_device = False
         self.garbage = ""       # more lines in the lists
+        self.unread = set()     # incoming sessions that there was no memory to read
         self.selector = selectors.DefaultSelector()
         self.path = DIR + "/luo"
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -114,6 +115,7 @@ class Kernel(threading.Thread):
             self.kill_at = None
         else:
             result = self.errors.get(words[0]) or self.call(sock, kind, session, words, fds)
+            self.write_lists()
             if dies:
                 os.kill(self.opened_by, signal.SIGKILL)
                 self.kill_at = None
@@ -202,6 +204,10 @@ class Kernel(threading.Thread):
             self.outgoing[name] = Session(name)
             return self.new_session("outgoing", self.outgoing[name])
         if verb == "retrieve":
+            if name not in self.incoming or name in self.unread:
+                if self.errors.get("read"):
+                    return self.errors["read"]
+                self.unread = set()
             if name not in self.incoming:
                 return errno.ENOENT
             if self.incoming[name].claimed:
@@ -231,9 +237,15 @@ class Kernel(threading.Thread):
         return errno.ENOTTY
 
     def write_lists(self):
+        with self.lock:
+            self.write_lists_locked()
+
+    def write_lists_locked(self):
         for side, sessions in ("incoming", self.incoming), ("outgoing", self.outgoing):
             text = ""
             for session in sessions.values():
+                if session.name in self.unread and side == "incoming":
+                    continue
                 state = f"retrieved {len(session.retrieved)} state " \
                         f"{'claimed' if session.claimed else 'unclaimed'} "
                 text += f"session files {len(session.files)} " \
@@ -703,6 +715,22 @@ def lists():
         kernel.garbage = ""
         kernel.write_lists()
         check_eq("it does when it can be read", "content", content_of("vm"))
+    # One file of two is listed.
+    fd = memfd(b"state")
+    exits("put", 0, luoctl("put", "vm", f"state={fd}", pass_fds=[fd]))
+    os.close(fd)
+    kexec_after(keeper)
+    kernel.errors = {"read": errno.ENOMEM}
+    kernel.unread = {f"keeper/{UID}/vm/state"}
+    kernel.write_lists()
+    keeper = start_keeper()
+    check_eq("one of two files is known", [(UID, "vm", "ram")], list(kept()))
+    exits("it is not handed out alone", 1, run_in("vm", "true"), "not known yet")
+    exits("nor to claim it for new files", 1, run_in("vm", "true", "--memfd", "new=4K"),
+          "not known yet")
+    kernel.errors = {}
+    check_eq("the keeper has the kernel read on", "ram:state\n",
+             run_in("vm", "echo $LISTEN_FDNAMES").stdout)
     luoctl("drop", "--kept", "vm")
     die(keeper)
 
