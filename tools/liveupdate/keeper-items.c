@@ -7,6 +7,11 @@
  * never retrieved: the kernel takes a session for finished if all of its files were
  * retrieved and it is closed, and a keeper that dies between retrieving the file and putting
  * it into a new session would lose it. With the guard it can be retrieved again.
+ *
+ * A session without the file, with the guard alone, stands for a file that is lost: the kernel
+ * says that its session was damaged on the way. Nothing takes such a file for one that has not
+ * been there until somebody gives it up. Note that the kernel does not forget a damaged session
+ * before the next kexec, so a file at dropped_path has those that were given up.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -30,6 +35,8 @@
 
 struct item **items;
 unsigned int nr_items;
+
+static const char *dropped_path;
 
 /* All sessions of the previous kernel that are the keeper's have an item. */
 static bool is_list_complete;
@@ -68,7 +75,7 @@ static struct item *find_key(const char *key)
 	return NULL;
 }
 
-/* Find the item or add it. NULL if @key is no key, or there is no memory. */
+/* Find the item or add it. NULL if @key is no key, or with ENOMEM if there is no memory. */
 static struct item *get_item(const char *key)
 {
 	struct item *item = find_key(key);
@@ -76,6 +83,9 @@ static struct item *get_item(const char *key)
 
 	if (item)
 		return item;
+
+	if (strlen(key) >= KEY_SIZE)
+		return NULL;
 
 	item = calloc(1, sizeof(*item));
 	grown = item ? reallocarray(items, nr_items + 1, sizeof(*items)) : NULL;
@@ -186,7 +196,7 @@ static void session_name_of(const struct item *item, char name[LUO_NAME_SIZE])
 	snprintf(name, LUO_NAME_SIZE, SESSION_PREFIX "%s", item->key);
 }
 
-/* Make a session for the next kernel with this file. Returns it, or -errno. */
+/* Make a session for the next kernel with this file, -1 for none. Returns it, or -errno. */
 static int preserve(int device, const struct item *item, int fd)
 {
 	char name[LUO_NAME_SIZE];
@@ -199,7 +209,7 @@ static int preserve(int device, const struct item *item, int fd)
 
 	guard = memfd_create("luo-keeper-guard", MFD_CLOEXEC);
 	err = guard < 0 ? -errno : luo_session_preserve_fd(session, guard, GUARD_TOKEN);
-	if (!err)
+	if (!err && fd >= 0)
 		err = luo_session_preserve_fd(session, fd, FILE_TOKEN);
 	if (guard >= 0)
 		close(guard);
@@ -213,9 +223,9 @@ static int preserve(int device, const struct item *item, int fd)
 
 static void store(const struct item *item)
 {
-	const int fds[] = { item->fd, item->session };
+	const int fds[] = { item->session, item->fd };
 
-	store_fds(item->key, fds, 2);
+	store_fds(item->key, fds, item->fd < 0 ? 1 : 2);
 }
 
 static bool is_same_file(int a, int b)
@@ -234,11 +244,88 @@ static void set_error(struct item *item, int err, const char *what)
 	item->err = err;
 }
 
+/* See dropped_path: a file with a line for each, which are those of one boot. */
+#define BOOT_ID_PATH	"/proc/sys/kernel/random/boot_id"
+
+static bool read_boot_id(char id[64])
+{
+	FILE *file = fopen(BOOT_ID_PATH, "re");
+	bool ok = file && fscanf(file, "%63s", id) == 1;
+
+	if (file)
+		fclose(file);
+	return ok;
+}
+
+void remember_dropped_at(const char *path)
+{
+	dropped_path = path;
+}
+
+static bool was_dropped(const char *key)
+{
+	FILE *file = dropped_path ? fopen(dropped_path, "re") : NULL;
+	char boot_id[64], id[64], name[LUO_NAME_SIZE];
+	bool found = false;
+
+	if (file && read_boot_id(boot_id)) {
+		while (!found && fscanf(file, "%63s %63s", id, name) == 2)
+			found = !strcmp(id, boot_id) && !strcmp(name, key);
+	}
+	if (file)
+		fclose(file);
+	return found;
+}
+
+/* Returns 0 or -errno. */
+static int remember_dropped(const char *key)
+{
+	char boot_id[64], line[64 + LUO_NAME_SIZE];
+	int fd, len, err = 0;
+
+	if (!dropped_path || was_dropped(key))
+		return 0;
+	if (!read_boot_id(boot_id))
+		return errno ? -errno : -EIO;
+
+	fd = open(dropped_path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	len = snprintf(line, sizeof(line), "%s %s\n", boot_id, key);
+	errno = 0;
+	if (write(fd, line, len) != len)
+		err = errno ? -errno : -ENOSPC;
+	close(fd);
+	return err;
+}
+
+/* The file of @item is lost. What says so to the next kernel is made by protect(). */
+static void set_lost(struct item *item)
+{
+	item->lost = true;
+	item->unfinished = false;
+	set_error(item, -EBADMSG, "what the previous kernel has left is damaged");
+}
+
 /* Take the file of @item out of the session @from of the previous kernel. */
 static int take_file(int device, struct item *item, int from)
 {
 	int fd = luo_session_retrieve_fd(from, FILE_TOKEN), session;
 
+	/* To the previous kernel it was lost already. */
+	if (fd == -ENOENT && item->fd < 0) {
+		item->lost = true;
+		if (item->session >= 0)
+			return 0;
+		session = preserve(device, item, -1);
+		if (session < 0) {
+			set_error(item, session, "a lost file cannot be noted for the next kernel");
+			return session;
+		}
+		item->session = session;
+		store(item);
+		return 0;
+	}
 	if (fd < 0) {
 		set_error(item, fd, "the file cannot be retrieved");
 		return fd;
@@ -299,7 +386,11 @@ static void take_over_item(int device, struct item *item)
 		} else {
 			item->unfinished = false;
 			item->err = 0;
-			keeper_log(LOG_INFO, "%s: taken over from the previous kernel", item->key);
+			if (item->lost)
+				set_lost(item);
+			else
+				keeper_log(LOG_INFO, "%s: taken over from the previous kernel",
+					   item->key);
 		}
 	}
 	close(from);
@@ -315,14 +406,14 @@ static void protect(int device, struct item *item)
 	}
 
 	item->session = session;
-	item->err = 0;
+	item->err = item->lost ? -EBADMSG : 0;
 	store(item);
 }
 
 /* Whether there is something to do before a kexec loses nothing of @item. */
 static bool is_incomplete(const struct item *item)
 {
-	return item->unfinished || (item->fd >= 0 && item->session < 0);
+	return item->unfinished || ((item->fd >= 0 || item->lost) && item->session < 0);
 }
 
 /* Say why not all sessions of the previous kernel are known. It is tried again: say it once. */
@@ -354,7 +445,7 @@ static bool list_incoming(void)
 {
 	struct session_list list;
 	struct item *item;
-	bool ok = true;
+	bool ok = true, damaged;
 	size_t i;
 
 	if (!read_sessions(true, &list)) {
@@ -374,18 +465,24 @@ static bool list_incoming(void)
 
 		if (strncmp(name, SESSION_PREFIX, strlen(SESSION_PREFIX)))
 			continue;
-		if (!strcmp(list.sessions[i].state, "damaged")) {
-			keeper_log(LOG_ERR, "session %s of the previous kernel is damaged", name);
+		damaged = !strcmp(list.sessions[i].state, "damaged");
+		if (damaged && was_dropped(name + strlen(SESSION_PREFIX)))
 			continue;
-		}
 
+		errno = 0;
 		item = get_item(name + strlen(SESSION_PREFIX));
-		if (item)
-			item->unfinished = true;
-		else
+		if (!item && errno == ENOMEM) {
+			say_unknown(ENOMEM);
+			ok = false;
+		} else if (!item) {
 			keeper_log(LOG_WARNING,
 				   "session %s of the previous kernel is not one of a keeper: left alone",
 				   name);
+		} else if (!damaged) {
+			item->unfinished = true;
+		} else if (item->fd < 0) {
+			set_lost(item);
+		}
 	}
 	forget_sessions(&list);
 	return ok;
@@ -446,11 +543,11 @@ void take_over(bool patient)
 	for (i = 0; i < nr_items;) {
 		struct item *item = items[i];
 
-		if (item->fd >= 0 && item->session < 0)
+		if ((item->fd >= 0 || item->lost) && item->session < 0)
 			protect(device, item);
 		if (item->unfinished && (item->fd < 0 || item->session >= 0))
 			take_over_item(device, item);
-		if (item->fd < 0 && item->session < 0 && !item->unfinished) {
+		if (item->fd < 0 && item->session < 0 && !item->unfinished && !item->lost) {
 			keeper_log(LOG_WARNING, "%s: was given up", item->key);
 			remove_item(item);
 		} else {
@@ -502,11 +599,13 @@ void settle_kept(void)
 	unsigned int i;
 
 	for (i = 0; i < nr_items; i++) {
-		if (items[i]->fd >= 0 && items[i]->session >= 0)
+		/* A lost file. If it is not one, the next kernel will have it. */
+		if (items[i]->fd < 0) {
+			items[i]->lost = true;
+			set_error(items[i], -EBADMSG, "there is a session without its file");
+		}
+		if (items[i]->session >= 0)
 			store(items[i]);
-		else if (items[i]->fd < 0)
-			/* The next kernel will have it. */
-			set_error(items[i], -EBADF, "there is a session, but not its file");
 	}
 }
 
@@ -546,12 +645,20 @@ int put_item(uid_t uid, const char *name, const char *fdname, int fd)
 	return 0;
 }
 
-void drop_item(struct item *item)
+int drop_item(struct item *item)
 {
+	int err = item->lost ? remember_dropped(item->key) : 0;
+
+	if (err) {
+		keeper_log(LOG_ERR, "%s: %s: %s", item->key, dropped_path, strerror(-err));
+		return err;
+	}
+
 	unstore_fds(item->key);
 	if (item->session >= 0)
 		close(item->session);
 	if (item->fd >= 0)
 		close_foreign(item->fd);
 	remove_item(item);
+	return 0;
 }

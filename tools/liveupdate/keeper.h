@@ -42,6 +42,9 @@
 /* Names the socket instead of KEEPER_SOCKET. */
 #define KEEPER_ENV		"LUO_KEEPER"
 
+/* Behind the path of the socket. */
+#define KEEPER_DROPPED		".dropped"
+
 #define SESSION_PREFIX		"keeper/"
 
 /* Files of one NAME, and so files in a packet. The kernel allows 253. */
@@ -176,6 +179,7 @@ struct item {
 	int session;		/* that is for the next kernel, or -1 */
 	int err;		/* why it is not */
 	bool unfinished;	/* the session of the previous kernel is left to finish */
+	bool lost;		/* it was damaged: there is no file, and never will be */
 };
 
 extern struct item **items;
@@ -211,8 +215,14 @@ struct item *find_item(uid_t uid, const char *name, const char *fdname);
 /* Keep a file. Returns 0 or -errno; takes ownership of @fd if it is 0. */
 int put_item(uid_t uid, const char *name, const char *fdname, int fd);
 
-/* Forget it, and what the kernel keeps for it. */
-void drop_item(struct item *item);
+/*
+ * Forget it, and what the kernel keeps for it. Returns 0, or -errno if a lost file would come
+ * back; then it is still there.
+ */
+int drop_item(struct item *item);
+
+/* Where to remember which lost files were given up. @path is not copied. */
+void remember_dropped_at(const char *path);
 
 /* How many files of @uid there are. */
 unsigned int count_items(uid_t uid);

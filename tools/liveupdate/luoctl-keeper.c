@@ -88,7 +88,7 @@ static void reply(struct client *client, struct message *msg)
 static void __printf(3, 4) reply_error(struct client *client, int err, const char *format, ...)
 {
 	struct message msg;
-	char text[256];
+	char text[384];
 	va_list args;
 
 	va_start(args, format);
@@ -187,6 +187,12 @@ static void handle_get(struct client *client, struct message *msg, bool claim)
 	message_begin(&out);
 	message_add(&out, "0");
 	while ((item = next_item(request.uid, request.name, &at))) {
+		if (item->lost) {
+			reply_error(client, -EBADMSG,
+				    "%s of %s was damaged on the way from the previous kernel: it is lost, and %s is not handed out before luoctl drop --kept gives up one or both",
+				    item->fdname, item->name, item->name);
+			return;
+		}
 		if (item->fd < 0) {
 			reply_error(client, item->err ? item->err : -EAGAIN,
 				    "%s of %s is kept, but cannot be had now: %s",
@@ -333,8 +339,15 @@ static void handle_drop(struct client *client, struct message *msg)
 		}
 	}
 
-	for (i = 0; i < nr; i++)
-		drop_item(dropped[i]);
+	for (i = 0; i < nr; i++) {
+		int err = drop_item(dropped[i]);
+
+		if (err) {
+			reply_error(client, err, "a file of %s cannot be given up for good: %s",
+				    request.name, strerror(-err));
+			return;
+		}
+	}
 	keeper_log(LOG_INFO, "%s of user %u: %u files are dropped by process %d", request.name,
 		   request.uid, nr, client->pid);
 	reply_done(client);
@@ -365,7 +378,7 @@ static void handle_list(struct client *client)
 			st.st_size = 0;
 		fprintf(list, "%u %s %s %lld %s %d\n", item->uid, item->name, item->fdname,
 			(long long)st.st_size,
-			item->fd < 0 ? "missing" : item->session < 0 || item->unfinished ?
+			item->lost ? "lost" : item->fd < 0 ? "missing" : item->session < 0 || item->unfinished ?
 			"unprotected" : "kept", -item->err);
 	}
 	message_begin(&out);
@@ -888,8 +901,8 @@ static int cmd_keeper(int argc, char **argv)
 		{}
 	};
 	const char *path = keeper_socket();
+	char *dropped, *end;
 	int option, device;
-	char *end;
 
 	while ((option = next_option(argc, argv, options)) != -1) {
 		limit = strtoul(optarg, &end, 10);
@@ -917,6 +930,10 @@ static int cmd_keeper(int argc, char **argv)
 	notify_open();
 	if (!strcmp(path, KEEPER_SOCKET) && mkdir(KEEPER_DIR, 0755) && errno != EEXIST)
 		fail(EXIT_FAILED, errno, KEEPER_DIR);
+
+	if (asprintf(&dropped, "%s" KEEPER_DROPPED, path) < 0)
+		fail(EXIT_FAILED, ENOMEM, "%s", printable(path));
+	remember_dropped_at(dropped);
 
 	/* The first: a keeper that runs may have newer ones. */
 	add_stored();

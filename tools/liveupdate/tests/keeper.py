@@ -71,6 +71,7 @@ class Kernel(threading.Thread):
         self.min_outgoing = 0
         self.holds_device = False
         self.garbage = ""       # more lines in the lists
+        self.damaged = set()    # sessions that arrive damaged
         self.unread = set()     # incoming sessions that there was no memory to read
         self.selector = selectors.DefaultSelector()
         self.path = DIR + "/luo"
@@ -210,6 +211,8 @@ class Kernel(threading.Thread):
                 self.unread = set()
             if name not in self.incoming:
                 return errno.ENOENT
+            if name in self.damaged:
+                return errno.EBADMSG
             if self.incoming[name].claimed:
                 return errno.EINVAL
             self.incoming[name].claimed = True
@@ -246,8 +249,9 @@ class Kernel(threading.Thread):
             for session in sessions.values():
                 if session.name in self.unread and side == "incoming":
                     continue
-                state = f"retrieved {len(session.retrieved)} state " \
-                        f"{'claimed' if session.claimed else 'unclaimed'} "
+                state = "damaged" if session.name in self.damaged else \
+                    "claimed" if session.claimed else "unclaimed"
+                state = f"retrieved {len(session.retrieved)} state {state} "
                 text += f"session files {len(session.files)} " \
                         f"{state if side == 'incoming' else ''}name {session.name}\n"
             text += self.garbage
@@ -260,8 +264,9 @@ class Kernel(threading.Thread):
         """Hand over: the next kernel has other files, with the same content."""
         with self.lock:
             self.reap()
-            if self.incoming:
+            if any(name not in self.damaged for name in self.incoming):
                 return False
+            self.incoming = {}
             for name, session in self.outgoing.items():
                 new = Session(name)
                 for token, fd in session.files.items():
@@ -735,6 +740,57 @@ def lists():
     die(keeper)
 
 
+def damaged():
+    """A file of two does not arrive: nothing begins anew because of that."""
+    keeper = start_keeper()
+    make("vm", "content")
+    fd = memfd(b"state")
+    exits("put", 0, luoctl("put", "vm", f"state={fd}", pass_fds=[fd]))
+    kernel.damaged = {f"keeper/{UID}/vm/state"}
+    for what in "damaged", "restarted", "the kernel after it":
+        if what == "restarted":
+            die(keeper)
+        else:
+            kexec_after(keeper)
+        if what == "the kernel after it":
+            kernel.damaged = set()
+        keeper = start_keeper()
+        check_eq(f"{what}: it is listed", {(UID, "vm", "ram"): (65536, "kept"),
+                                           (UID, "vm", "state"): (0, "lost")}, kept())
+        exits(f"{what}: the other is not handed out", 1, run_in("vm", "true"),
+              "state of vm was damaged")
+        exits(f"{what}: nor is there another", 1,
+              luoctl("put", "vm", f"state={fd}", pass_fds=[fd]))
+        check_eq(f"{what}: both have sessions", 2, len(kernel.names()))
+    exits("it can be given up", 0, luoctl("drop", "--kept", "vm", "state"))
+    check_eq("the other is handed out", "content", content_of("vm"))
+
+    # The kernel lists a damaged session to its end.
+    make("vm2", "content2")
+    exits("put", 0, luoctl("put", "vm2", f"state={fd}", pass_fds=[fd]))
+    os.close(fd)
+    kernel.damaged = {f"keeper/{UID}/vm2/state"}
+    kexec_after(keeper)
+    keeper = start_keeper()
+    check("it is lost", kept().get((UID, "vm2", "state")) == (0, "lost"), kept())
+    exits("it can be given up", 0, luoctl("drop", "--kept", "vm2", "state"))
+    for what in "killed", "replaced":
+        if what == "killed":
+            die(keeper)
+            keeper = start_keeper()
+        else:
+            first, keeper = keeper, start_keeper()
+            first.wait(20)
+        check_eq(f"{what}: it does not come back", "content2", content_of("vm2"))
+    check("the kernel has it", f"keeper/{UID}/vm2/state" in kernel.incoming)
+    kernel.damaged = set()
+    kernel.incoming = {}
+    for name in "vm", "vm2":
+        luoctl("drop", "--kept", name)
+    check_eq("nothing is left", ({}, []), (kept(), kernel.names()))
+    die(keeper)
+
+
 def killed():
     keeper = start_keeper()
     make("vm0", "content0")
@@ -842,6 +898,7 @@ def main():
     hanging()
     kexec()
     lists()
+    damaged()
     replaced(killed())
     sys.exit(failed)
 
