@@ -619,8 +619,16 @@ int put_item(uid_t uid, const char *name, const char *fdname, int fd)
 		return -EINVAL;
 	if (snprintf(key, KEY_SIZE, "%u/%s/%s", uid, name, fdname) >= (int)KEY_SIZE)
 		return -ENAMETOOLONG;
-	if (find_key(key))
-		return -EEXIST;
+	item = find_key(key);
+	if (item) {
+		if (item->fd < 0 || !is_same_file(fd, item->fd))
+			return -EEXIST;
+		if (item->session < 0)
+			take_over(false);
+		if (item->session < 0)
+			return item->err ? item->err : -EAGAIN;
+		return 1;
+	}
 
 	device = open_device();
 	if (device < 0)
@@ -645,20 +653,84 @@ int put_item(uid_t uid, const char *name, const char *fdname, int fd)
 	return 0;
 }
 
-int drop_item(struct item *item)
-{
-	int err = item->lost ? remember_dropped(item->key) : 0;
+/* How long another process may take to close what it had, in all, and how often to look. */
+#define CLOSE_MS	1000
+#define CLOSE_PAUSE_MS	5
 
+static bool is_listed(const struct session_list *list, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < list->nr; i++) {
+		if (!strcmp(list->sessions[i].name, name))
+			return true;
+	}
+
+	return false;
+}
+
+/* Wait until the kernel has no session of these items any more. */
+static void wait_for_sessions(struct item **dropped, unsigned int nr)
+{
+	struct session_list list;
+	char name[LUO_NAME_SIZE];
+	unsigned int i, ms;
+	bool left = true;
+
+	for (ms = 0; left && ms < CLOSE_MS; ms += CLOSE_PAUSE_MS) {
+		if (ms)
+			usleep(CLOSE_PAUSE_MS * 1000);
+		/* Not all kernels have the list. */
+		if (!read_sessions(false, &list))
+			return;
+		for (left = false, i = 0; i < nr && !left; i++) {
+			session_name_of(dropped[i], name);
+			left = is_listed(&list, name);
+		}
+		forget_sessions(&list);
+	}
+	if (left)
+		keeper_log(LOG_WARNING, "%s: something else has the session: memory is not free",
+			   name);
+}
+
+int drop_items(struct item **dropped, unsigned int nr)
+{
+	struct stored stored = {};
+	unsigned int i, ms;
+	int err = 0;
+
+	for (i = 0; i < nr && !err; i++) {
+		if (dropped[i]->lost)
+			err = remember_dropped(dropped[i]->key);
+	}
 	if (err) {
-		keeper_log(LOG_ERR, "%s: %s: %s", item->key, dropped_path, strerror(-err));
+		keeper_log(LOG_ERR, "%s: %s", dropped_path, strerror(-err));
 		return err;
 	}
 
-	unstore_fds(item->key);
-	if (item->session >= 0)
-		close(item->session);
-	if (item->fd >= 0)
-		close_foreign(item->fd);
-	remove_item(item);
+	/*
+	 * The service manager closes what it gives up some time later. If the reply came
+	 * before that, there might be no room for the memory that shall replace this one.
+	 */
+	for (i = 0; i < nr; i++)
+		stored_add(&stored, dropped[i]->fd);
+	stored_begin(&stored);
+	for (i = 0; i < nr; i++)
+		unstore_fds(dropped[i]->key);
+	store_barrier();
+	for (ms = 0; stored_left(&stored) && ms < CLOSE_MS; ms += CLOSE_PAUSE_MS)
+		usleep(CLOSE_PAUSE_MS * 1000);
+
+	for (i = 0; i < nr; i++) {
+		if (dropped[i]->session >= 0)
+			close(dropped[i]->session);
+		if (dropped[i]->fd >= 0)
+			close_foreign(dropped[i]->fd);
+	}
+	wait_for_sessions(dropped, nr);
+	for (i = 0; i < nr; i++)
+		remove_item(dropped[i]);
+
 	return 0;
 }

@@ -76,6 +76,11 @@ void notify_open(void)
 	manager = -1;
 }
 
+bool is_managed(void)
+{
+	return manager >= 0;
+}
+
 bool notify_with_fds(const char *text, const int *fds, unsigned int nr)
 {
 	struct message msg;

@@ -4,10 +4,12 @@
  * file descriptor store of sd_notify(3).
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -23,7 +25,7 @@
  * Wait until the service manager has read everything: it does not accept files of a
  * process that has died meanwhile.
  */
-static void barrier(void)
+void store_barrier(void)
 {
 	struct pollfd end = {};
 	int ends[2];
@@ -48,7 +50,7 @@ void store_fds(const char *name, const int *fds, unsigned int nr)
 
 	snprintf(text, sizeof(text), "FDSTORE=1\nFDPOLL=0\nFDNAME=%s", name);
 	if (notify_with_fds(text, fds, nr))
-		barrier();
+		store_barrier();
 }
 
 void unstore_fds(const char *name)
@@ -56,8 +58,83 @@ void unstore_fds(const char *name)
 	char text[128];
 
 	snprintf(text, sizeof(text), "FDSTOREREMOVE=1\nFDNAME=%s", name);
-	if (notify_with_fds(text, NULL, 0))
-		barrier();
+	notify_with_fds(text, NULL, 0);
+}
+
+void stored_add(struct stored *stored, int fd)
+{
+	struct stat st;
+
+	if (fd < 0 || stored->nr == MAX_FDS || fstat(fd, &st))
+		return;
+
+	stored->files[stored->nr].dev = st.st_dev;
+	stored->files[stored->nr].ino = st.st_ino;
+	stored->nr++;
+}
+
+/* Count an open file if it is one of them. Others are not looked at: that may take long. */
+static void count_open(struct stored *stored, int dir, const char *fd)
+{
+	static const char memfd[] = "/memfd:";
+	char target[sizeof(memfd)];
+	struct stat st;
+	unsigned int i;
+
+	if (readlinkat(dir, fd, target, sizeof(target)) != sizeof(target) ||
+	    memcmp(target, memfd, strlen(memfd)) || fstatat(dir, fd, &st, 0))
+		return;
+
+	for (i = 0; i < stored->nr; i++) {
+		if (stored->files[i].dev == st.st_dev && stored->files[i].ino == st.st_ino)
+			stored->files[i].nr++;
+	}
+}
+
+/* The service manager is the parent. Returns false if it cannot be seen. */
+static bool count_all(struct stored *stored)
+{
+	const struct dirent *entry;
+	char path[32];
+	unsigned int i;
+	DIR *dir;
+
+	for (i = 0; i < stored->nr; i++)
+		stored->files[i].nr = 0;
+	snprintf(path, sizeof(path), "/proc/%d/fd", getppid());
+	dir = is_managed() ? opendir(path) : NULL;
+	if (!dir)
+		return false;
+
+	while ((entry = readdir(dir)))
+		count_open(stored, dirfd(dir), entry->d_name);
+	closedir(dir);
+	return true;
+}
+
+void stored_begin(struct stored *stored)
+{
+	unsigned int i;
+
+	if (!count_all(stored))
+		stored->nr = 0;
+	for (i = 0; i < stored->nr; i++)
+		stored->files[i].nr_before = stored->files[i].nr;
+}
+
+bool stored_left(struct stored *stored)
+{
+	unsigned int i;
+
+	if (!stored->nr || !count_all(stored))
+		return false;
+
+	for (i = 0; i < stored->nr; i++) {
+		if (stored->files[i].nr && stored->files[i].nr == stored->files[i].nr_before)
+			return true;
+	}
+
+	return false;
 }
 
 void add_stored(void)

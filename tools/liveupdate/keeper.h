@@ -17,7 +17,9 @@
  *	claim UID NAME		make NAME this connection's until it is closed
  *				reply: the names of its files, which may be none; the files
  *	get UID NAME		the same without a claim, and there must be files
- *	put UID NAME FD...	keep the files that come with the packet, all or none
+ *	put UID NAME FD...	keep the files that come with the packet, all or none. One
+ *				that is kept under this name already is no error: who has
+ *				got no reply can ask again
  *	drop UID NAME [FD]...	give files up, or all of NAME
  *	list			reply: a memfd with a line for each file,
  *				"UID NAME FD SIZE STATE ERRNO"
@@ -151,6 +153,9 @@ void log_as(const char *name);
 /* Learn where the service manager is told something. */
 void notify_open(void);
 
+/* Whether there is one. */
+bool is_managed(void);
+
 /* Tell it. Returns whether it was told. */
 bool notify_with_fds(const char *text, const int *fds, unsigned int nr);
 void notify(const char *text);
@@ -160,8 +165,27 @@ void notify(const char *text);
 /* Have @fds put into the fd store of the service manager, if there is one. */
 void store_fds(const char *name, const int *fds, unsigned int nr);
 
-/* Have what is called so removed from there. */
+/* Have what is called so removed from there. store_barrier() waits until that has begun. */
 void unstore_fds(const char *name);
+void store_barrier(void);
+
+/* Files that the service manager has open, as far as that can be seen. */
+struct stored {
+	struct {
+		dev_t dev;
+		ino_t ino;
+		unsigned int nr_before;	/* descriptors of it */
+		unsigned int nr;
+	} files[MAX_FDS];
+	unsigned int nr;
+};
+
+/* Note a file, -1 for none. All are noted, then stored_begin() looks, and they are removed. */
+void stored_add(struct stored *stored, int fd);
+void stored_begin(struct stored *stored);
+
+/* Whether one is still open that was to be removed. */
+bool stored_left(struct stored *stored);
 
 /* Add what the service manager has given back to the files that are kept. */
 void add_stored(void);
@@ -212,14 +236,18 @@ struct item *next_item(uid_t uid, const char *name, unsigned int *at);
 
 struct item *find_item(uid_t uid, const char *name, const char *fdname);
 
-/* Keep a file. Returns 0 or -errno; takes ownership of @fd if it is 0. */
+/*
+ * Keep a file. Returns 0, and takes ownership of @fd; 1 if this file is kept under this name
+ * already; or -errno.
+ */
 int put_item(uid_t uid, const char *name, const char *fdname, int fd);
 
 /*
- * Forget it, and what the kernel keeps for it. Returns 0, or -errno if a lost file would come
- * back; then it is still there.
+ * Forget up to MAX_FDS of them, and what the kernel keeps for them. Their memory is free then,
+ * unless something other than the keeper has it. Returns 0, or -errno if a lost file would come
+ * back; then all are still there.
  */
-int drop_item(struct item *item);
+int drop_items(struct item **dropped, unsigned int nr);
 
 /* Where to remember which lost files were given up. @path is not copied. */
 void remember_dropped_at(const char *path);

@@ -253,40 +253,56 @@ static const char *full(const struct request *request, unsigned int nr)
 	return NULL;
 }
 
-static void handle_put(struct client *client, struct message *msg)
+/* Keep files, all or none. Returns 0, or -errno and the name of the one that cannot be. */
+static int put_all(const struct request *request, struct message *msg, const char **names,
+		   unsigned int nr, const char **failed)
 {
 	struct item *added[MAX_FDS];
+	unsigned int i, nr_added = 0;
+	int ret = 0;
+
+	for (i = 0; i < nr && ret >= 0; i++) {
+		*failed = names[i];
+		ret = put_item(request->uid, request->name, names[i], msg->fds[i]);
+		if (ret)
+			continue;
+		/* It is the item's now. */
+		msg->fds[i] = -1;
+		added[nr_added++] = find_item(request->uid, request->name, names[i]);
+	}
+	if (ret < 0)
+		drop_items(added, nr_added);
+
+	return ret < 0 ? ret : 0;
+}
+
+static void handle_put(struct client *client, struct message *msg)
+{
+	const char *names[MAX_FDS], *name, *why;
+	unsigned int nr = 0, nr_new = 0;
 	struct request request;
-	const char *fdname, *why;
-	unsigned int i, nr = 0;
-	int err = 0;
+	int err;
 
 	if (!parse_request(client, msg, &request))
 		return;
 
-	why = full(&request, msg->nr_fds);
+	while (nr < msg->nr_fds && (name = message_next(msg))) {
+		nr_new += !find_item(request.uid, request.name, name);
+		names[nr++] = name;
+	}
+	if (!nr || nr < msg->nr_fds || message_next(msg)) {
+		reply_error(client, -EINVAL, "%s: not as many names as files", request.name);
+		return;
+	}
+	why = full(&request, nr_new);
 	if (why) {
 		reply_error(client, -EDQUOT, "%s: %s", request.name, why);
 		return;
 	}
 
-	while (!err && nr < msg->nr_fds && (fdname = message_next(msg))) {
-		err = put_item(request.uid, request.name, fdname, msg->fds[nr]);
-		if (!err)
-			added[nr++] = find_item(request.uid, request.name, fdname);
-	}
-	if (!err && (!nr || nr < msg->nr_fds || message_next(msg))) {
-		fdname = "?";
-		err = -EINVAL;
-	}
-
-	/* The files of items are theirs. */
-	for (i = 0; i < nr; i++)
-		msg->fds[i] = -1;
+	err = put_all(&request, msg, names, nr, &name);
 	if (err) {
-		for (i = 0; i < nr; i++)
-			drop_item(added[i]);
-		reply_error(client, err, "%s of %s cannot be kept: %s", fdname, request.name,
+		reply_error(client, err, "%s of %s cannot be kept: %s", name, request.name,
 			    explain(err));
 		return;
 	}
@@ -303,6 +319,7 @@ static void handle_drop(struct client *client, struct message *msg)
 	const char *fdname;
 	unsigned int i, nr = 0, at = 0;
 	struct item *item;
+	int err;
 
 	if (!parse_request(client, msg, &request))
 		return;
@@ -339,14 +356,11 @@ static void handle_drop(struct client *client, struct message *msg)
 		}
 	}
 
-	for (i = 0; i < nr; i++) {
-		int err = drop_item(dropped[i]);
-
-		if (err) {
-			reply_error(client, err, "a file of %s cannot be given up for good: %s",
-				    request.name, strerror(-err));
-			return;
-		}
+	err = drop_items(dropped, nr);
+	if (err) {
+		reply_error(client, err, "a file of %s cannot be given up for good: %s",
+			    request.name, strerror(-err));
+		return;
 	}
 	keeper_log(LOG_INFO, "%s of user %u: %u files are dropped by process %d", request.name,
 		   request.uid, nr, client->pid);

@@ -297,6 +297,8 @@ class Manager(threading.Thread):
         self.socket.bind(self.path)
         self.lock = threading.Lock()
         self.store = []
+        self.closing = 0        # files that are given up, but open
+        self.close_after = 0
         self.ready = 0
         self.start()
 
@@ -316,10 +318,18 @@ class Manager(threading.Thread):
                     fds = []
                 if "FDSTOREREMOVE" in values:
                     for entry in [entry for entry in self.store if entry[0] == name]:
-                        os.close(entry[1])
                         self.store.remove(entry)
+                        self.closing += 1
+                        if self.close_after:
+                            threading.Timer(self.close_after, self.close, [entry[1]]).start()
+                        else:
+                            self.close(entry[1])
                 for fd in fds:
                     os.close(fd)
+
+    def close(self, fd):
+        os.close(fd)
+        self.closing -= 1
 
     def clear(self):
         with self.lock:
@@ -485,8 +495,14 @@ def use():
 
     fd = memfd(b"state")
     exits("put", 0, luoctl("put", "a", f"state={fd}", pass_fds=[fd]))
-    exits("the same name again", 1, luoctl("put", "a", f"state={fd}", pass_fds=[fd]),
+    exits("the same again", 0, luoctl("put", "a", f"state={fd}", pass_fds=[fd]))
+    other = memfd()
+    exits("the same name again", 1, luoctl("put", "a", f"state={other}", pass_fds=[other]),
           "there is one with this name")
+    exits("the same again and another", 0,
+          luoctl("put", "a", f"state={fd}", f"again={other}", pass_fds=[fd, other]))
+    exits("drop that", 0, luoctl("drop", "--kept", "a", "again"))
+    os.close(other)
     exits("the same file again", 1, luoctl("put", "a", f"other={fd}", pass_fds=[fd]),
           "in a session already")
     exits("a file that cannot be kept", 1, luoctl("put", "a", "null=0", stdin=subprocess.DEVNULL),
@@ -503,6 +519,15 @@ def use():
     check_eq("only the other name is there", {(UID, "b", "ram"): (4096, "kept")}, kept())
     check_eq("the kernel has one session", ["keeper/%d/b/ram" % UID], kernel.names())
     check_eq("the service manager has its two files", 2, len(manager.store))
+
+    # What is dropped is not held by something that is slow.
+    manager.close_after = 0.3
+    for i in range(2):
+        exits("put it again at once", 0, luoctl("put", "a", f"state={fd}", pass_fds=[fd]))
+        exits("drop it", 0, luoctl("drop", "--kept", "a", "state"))
+        check_eq("the service manager has closed it", 0, manager.closing)
+        check_eq("the kernel has no session of it", ["keeper/%d/b/ram" % UID], kernel.names())
+    manager.close_after = 0
     os.close(fd)
     os.close(other)
     return keeper
