@@ -23,7 +23,9 @@
  *	drop UID NAME [FD]...	give files up, or all of NAME
  *	list			reply: a memfd with a line for each file,
  *				"UID NAME FD SIZE STATE ERRNO"
- *	replace			pass everything on to a new keeper, and exit
+ *	replace			pass everything on to a new keeper, and exit. When it has all
+ *				of it, it says "done" instead of a request, and is its own
+ *				after the reply "bye"
  *
  * UID is that of the client, unless it is root.
  */

@@ -452,21 +452,52 @@ static int send_claim(int sock, const struct client *client)
 	return message_send(sock, &msg, 0);
 }
 
+/* Whether a packet has come from the other keeper that is this word. */
+static bool receive_word(int sock, const char *word)
+{
+	struct message msg;
+	const char *got;
+	unsigned int i;
+	int err = message_receive(sock, &msg, MSG_DONTWAIT);
+
+	for (i = 0; i < msg.nr_fds; i++)
+		close_foreign(msg.fds[i]);
+	got = err ? NULL : message_next(&msg);
+	return got && !strcmp(got, word) && !message_next(&msg);
+}
+
+static int send_word(int sock, const char *word)
+{
+	struct message msg;
+
+	message_begin(&msg);
+	message_add(&msg, word);
+	return message_send(sock, &msg, MSG_DONTWAIT);
+}
+
 /*
  * Pass everything on to a new keeper: the lock, the socket that clients connect to, then the
- * files, and the connections that have claimed some. At any time there is a keeper that has
- * all of them: this one exits when the new one has said that it has.
+ * files, and the connections that have claimed some. At any time there is one keeper that has
+ * all of them. The new one says "done" when it has; this one says "bye", changes nothing from
+ * then on, and exits. If either word does not arrive, the new one has closed the connection or
+ * sees it closed: it exits, and this one goes on.
  */
 static void handle_replace(struct client *client)
 {
 	/* A root's program that does not read what it has asked for is not waited for long. */
 	const struct timeval wait = { .tv_sec = REPLACE_MS / 1000 };
-	int sock = client->sock, err;
+	int sock = client->sock, pidfd, err;
 	struct message msg;
 	unsigned int i;
 
 	if (client->uid) {
 		reply_error(client, -EPERM, "only root can replace the keeper");
+		return;
+	}
+	/* The socket tells the new keeper which process has begun to listen, maybe another one. */
+	pidfd = syscall(SYS_pidfd_open, getpid(), 0);
+	if (pidfd < 0) {
+		reply_error(client, -errno, "pidfd_open(): %s", strerror(errno));
 		return;
 	}
 
@@ -476,7 +507,9 @@ static void handle_replace(struct client *client)
 	message_add(&msg, "0");
 	message_add_fd(&msg, lock);
 	message_add_fd(&msg, listener);
+	message_add_fd(&msg, pidfd);
 	err = message_send(sock, &msg, 0);
+	close(pidfd);
 	for (i = 0; !err && i < nr_items; i++)
 		err = send_item(sock, items[i]);
 	for (i = 0; !err && i < nr_clients; i++)
@@ -487,8 +520,8 @@ static void handle_replace(struct client *client)
 	if (!err)
 		err = message_send(sock, &msg, 0);
 
-	if (!err && wait_for(client->sock, REPLACE_MS) &&
-	    !message_receive(client->sock, &msg, MSG_DONTWAIT)) {
+	if (!err && wait_for(sock, REPLACE_MS) && receive_word(sock, "done") &&
+	    !send_word(sock, "bye")) {
 		keeper_log(LOG_INFO, "replaced by process %d", client->pid);
 		exit(EXIT_OK);
 	}
@@ -679,16 +712,6 @@ static int listen_at(const char *path)
 	return sock;
 }
 
-static int open_pidfd(int sock)
-{
-	socklen_t len = sizeof(struct ucred);
-	struct ucred peer;
-
-	if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &len))
-		return -1;
-	return syscall(SYS_pidfd_open, peer.pid, 0);
-}
-
 static void add_claim(int sock, const char *text)
 {
 	struct client *client = add_client(sock);
@@ -720,6 +743,30 @@ static void add_replaced(struct message *msg)
 	}
 }
 
+/*
+ * Wait until the keeper before this one has said "bye", or is dead. If it says something else,
+ * or nothing, it goes on. It cannot say it any more when this has returned.
+ */
+static bool is_handed_over(int sock, int pidfd)
+{
+	struct pollfd ready[] = {
+		{ .fd = sock, .events = POLLIN },
+		{ .fd = pidfd, .events = POLLIN },
+	};
+	int nr;
+
+	do {
+		nr = poll(ready, 2, REPLACE_MS);
+	} while (nr < 0 && errno == EINTR);
+
+	/* What was said before can still be read. */
+	shutdown(sock, SHUT_RDWR);
+	if (receive_word(sock, "bye"))
+		return true;
+	/* One that dies closes the connection first. */
+	return wait_for(pidfd, nr > 0 ? 1000 : 0);
+}
+
 /* Take everything over from the keeper that runs. False if it is gone, or going. */
 static bool replace(const char *path)
 {
@@ -729,7 +776,6 @@ static bool replace(const char *path)
 
 	if (sock < 0)
 		return false;
-	pidfd = open_pidfd(sock);
 
 	message_begin(&msg);
 	message_add(&msg, KEEPER_PROTOCOL);
@@ -744,7 +790,7 @@ static bool replace(const char *path)
 		close(sock);
 		return false;
 	}
-	if (msg.nr_fds != 2) {
+	if (msg.nr_fds != 3) {
 		message_next(&msg);
 		word = message_next(&msg);
 		fail(EXIT_FAILED, 0, "the keeper that runs cannot be replaced: %s",
@@ -755,6 +801,7 @@ static bool replace(const char *path)
 	close(lock);
 	lock = msg.fds[0];
 	listener = msg.fds[1];
+	pidfd = msg.fds[2];
 	do {
 		if (!wait_for(sock, REPLACE_MS) || message_receive(sock, &msg, 0))
 			fail(EXIT_FAILED, 0,
@@ -769,12 +816,13 @@ static bool replace(const char *path)
 	if (!word || strcmp(word, "end"))
 		fail(EXIT_FAILED, 0, "the keeper that runs has not passed on all: it still has it");
 
-	message_begin(&msg);
-	message_add(&msg, "done");
-	message_send(sock, &msg, 0);
+	if (send_word(sock, "done") || !is_handed_over(sock, pidfd))
+		fail(EXIT_FAILED, 0, "the keeper that runs does not end: it still has all");
 	/* It must not hold what is dropped from now on. */
-	if (pidfd >= 0 && !wait_for(pidfd, REPLACE_MS))
+	if (!wait_for(pidfd, REPLACE_MS)) {
 		syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+		wait_for(pidfd, REPLACE_MS);
+	}
 	close(pidfd);
 	close(sock);
 	return true;

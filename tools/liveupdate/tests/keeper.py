@@ -893,6 +893,33 @@ def replaced(keeper):
     check_eq("there was a session all the time", 2, kernel.min_outgoing)
     keeper = keeper[0]
 
+    # New ones that do not do their part.
+    for what, words, waits in (("says something else", b"x\0", True),
+                               ("says too much", b"done\0done\0", True),
+                               ("ends when it has all", b"done\0", False),
+                               ("says nothing", None, True)):
+        sock = raw()
+        sock.send(b"luo-keeper 1\0replace\0")
+        while True:
+            data, fds, _, _ = socket.recv_fds(sock, 8192, 64)
+            for fd in fds:
+                os.close(fd)
+            if data.endswith(b"end\0") or not data:
+                break
+        if not waits:
+            # Nothing of it is scheduled in between.
+            keeper.send_signal(signal.SIGSTOP)
+        if words:
+            sock.send(words)
+        if waits:
+            check_eq(f"a new keeper {what}: it is told nothing", b"", sock.recv(100))
+        sock.close()
+        keeper.send_signal(signal.SIGCONT)
+        time.sleep(0.2)
+        check(f"a new keeper {what}: the old one goes on", keeper.poll() is None)
+        check_eq(f"a new keeper {what}: nothing is lost", "content0", content_of("vm0"))
+    check_eq("there was a session all the time", 2, kernel.min_outgoing)
+
     # One that hangs.
     keeper.send_signal(signal.SIGSTOP)
     new = start_keeper(wait=False)
@@ -901,6 +928,41 @@ def replaced(keeper):
     check_eq("it has lost nothing", "content0", content_of("vm0"))
     die(keeper)
     check_eq("nothing is left without one", 1, run_in("vm0", "true").returncode)
+
+    # Old ones that do not end.
+    for what, end in (("closes the connection", "conn.close()"),
+                      ("says nothing", ""),
+                      ("says something else", 'conn.send(b"x\\0")')):
+        manager.clear()
+        old = subprocess.Popen(["/usr/bin/python3", "-c", OLD_KEEPER + end + """
+print("done", flush=True)
+time.sleep(100)
+""", DIR], stdout=subprocess.PIPE, text=True)
+        old.stdout.readline()
+        new = start_keeper(wait=False)
+        check_eq(f"an old keeper {what}: the new one ends", 1, new.wait(30))
+        check(f"an old keeper {what}: it is left alone", old.poll() is None)
+        die(old)
+
+
+OLD_KEEPER = """
+import fcntl, os, socket, sys, time
+path = sys.argv[1] + "/socket"
+lock = os.open(path + ".lock", os.O_RDWR | os.O_CREAT)
+fcntl.flock(lock, fcntl.LOCK_EX)
+if os.path.exists(path):
+    os.unlink(path)
+listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+listener.bind(path)
+listener.listen()
+print("listens", flush=True)
+conn, _ = listener.accept()
+conn.recv(100)
+socket.send_fds(conn, [b"0\\0"], 
+                [lock, listener.fileno(), os.pidfd_open(os.getpid())])
+conn.send(b"0\\0end\\0")
+conn.recv(100)
+"""
 
 
 def begin():
