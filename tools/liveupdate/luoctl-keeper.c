@@ -367,6 +367,15 @@ static void handle_drop(struct client *client, struct message *msg)
 	reply_done(client);
 }
 
+static const char *state_of(const struct item *item)
+{
+	if (item->lost)
+		return "lost";
+	if (item->fd < 0)
+		return "missing";
+	return item->session < 0 || item->unfinished ? "unprotected" : "kept";
+}
+
 static void handle_list(struct client *client)
 {
 	int fd = memfd_create("luo-keeper-list", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -391,9 +400,7 @@ static void handle_list(struct client *client)
 		if (item->fd >= 0 && fstat(item->fd, &st))
 			st.st_size = 0;
 		fprintf(list, "%u %s %s %lld %s %d\n", item->uid, item->name, item->fdname,
-			(long long)st.st_size,
-			item->lost ? "lost" : item->fd < 0 ? "missing" : item->session < 0 || item->unfinished ?
-			"unprotected" : "kept", -item->err);
+			(long long)st.st_size, state_of(item), -item->err);
 	}
 	message_begin(&out);
 	message_add(&out, "0");

@@ -98,8 +98,8 @@ static void *append(void *array, size_t *nr, size_t size)
 }
 
 /*
- * The functions that read one line return 0; EBADMSG if the line is not understood, or
- * ENOMEM. The keeper reads lists as well, which must not end for that: none exits.
+ * The functions that read one line return 0; -EBADMSG if the line is not understood, or
+ * -ENOMEM. The keeper reads lists as well, which must not end for that: none exits.
  */
 
 static int add_session(struct session_list *list, const char *line)
@@ -109,12 +109,12 @@ static int add_session(struct session_list *list, const char *line)
 	char *copied;
 
 	if (!name)
-		return EBADMSG;
+		return -EBADMSG;
 	copied = strdup(name);
 	session = copied ? append(&list->sessions, &list->nr, sizeof(*session)) : NULL;
 	if (!session) {
 		free(copied);
-		return ENOMEM;
+		return -ENOMEM;
 	}
 
 	session->name = copied;
@@ -155,13 +155,13 @@ static int add_file(struct session_list *list, const char *line)
 	struct listed_file *file;
 
 	if (!list->nr || !size || !kind || !value_of(line, "token"))
-		return EBADMSG;
+		return -EBADMSG;
 
 	session = &list->sessions[list->nr - 1];
 	kind = copy_of_kind(kind);
 	file = kind ? append(&session->files, &session->nr_listed, sizeof(*file)) : NULL;
 	if (!file)
-		return ENOMEM;
+		return -ENOMEM;
 
 	file->kind = kind;
 	file->token = number_of(line, "token");
@@ -178,7 +178,7 @@ static int note_rest(struct session_list *list, const char *line)
 	struct listed *session;
 
 	if (!list->nr)
-		return EBADMSG;
+		return -EBADMSG;
 
 	session = &list->sessions[list->nr - 1];
 	copy_word(session->state, sizeof(session->state), line, "state");
@@ -201,7 +201,7 @@ static int read_line(struct session_list *list, const char *line)
 	return 0;
 }
 
-/* Returns 0 or an errno. The caller frees what is in the list. */
+/* Returns 0 or -errno. The caller frees what is in the list. */
 static int read_once(struct session_list *list)
 {
 	const char *path = list->incoming ? LUO_DIR "incoming/sessions" :
@@ -212,13 +212,13 @@ static int read_once(struct session_list *list)
 	int err = 0;
 
 	if (!file)
-		return errno;
+		return -errno;
 
 	while (!err) {
 		errno = 0;
 		if (getline(&line, &size, file) <= 0) {
 			/* At the end of the file there is no error. */
-			err = feof(file) ? 0 : errno ? errno : EIO;
+			err = feof(file) ? 0 : errno ? -errno : -EIO;
 			break;
 		}
 		line[strcspn(line, "\n")] = '\0';
@@ -272,7 +272,7 @@ bool read_sessions(bool incoming, struct session_list *list)
 	}
 
 	forget_sessions(list);
-	errno = err;
+	errno = -err;
 	return false;
 }
 
