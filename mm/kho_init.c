@@ -107,16 +107,41 @@ static unsigned long in_block(unsigned long pfn)
 	return pfn % MAX_ORDER_NR_PAGES;
 }
 
+static void init_pageblocks(unsigned long pfn, unsigned long end_pfn)
+{
+	for (pfn = pageblock_align(pfn); pfn < end_pfn; pfn += pageblock_nr_pages)
+		kho_init_reserved_pageblock(pfn_to_page(pfn), pfn);
+}
+
 static void __ref init_struct_pages(struct zone *zone, unsigned long pfn,
 				    unsigned long end_pfn, unsigned long *unused)
 {
 	int nid = zone_to_nid(zone), zid = zone_idx(zone);
+	unsigned long start_pfn = pfn;
 	struct page *page = pfn_to_page(pfn);
 
-	for (; pfn < end_pfn; pfn++, page++) {
+	for (; pfn < end_pfn; pfn++, page++)
 		__init_single_page(page, pfn, zid, nid);
-		kho_init_reserved_pageblock(page, pfn);
+	init_pageblocks(start_pfn, end_pfn);
+}
+
+/*
+ * Of a block in which all is preserved, and nobody has claimed any. The struct pages are equal,
+ * as they do not say which section a page is in, or it is the same one.
+ */
+static void __ref init_unclaimed(struct zone *zone, unsigned long pfn,
+				 unsigned long end_pfn, unsigned long *unused)
+{
+	struct page *first = pfn_to_page(pfn), *page;
+
+	__init_single_page(first, pfn, zone_idx(zone), zone_to_nid(zone));
+	__SetPageReserved(first);
+	first->mapping = (void *)PAGE_MAPPING_ANON;
+	for (page = first + 1; page < first + (end_pfn - pfn); page++) {
+		*page = *first;
+		INIT_LIST_HEAD(&page->lru);
 	}
+	init_pageblocks(pfn, end_pfn);
 }
 
 /* What is kept becomes reserved. */
@@ -228,6 +253,11 @@ static void open_block(unsigned long pfn)
 	DECLARE_BITMAP(unclaimed, MAX_ORDER_NR_PAGES);
 
 	kho_hold_read_preserved(pfn, unclaimed);
+	if (pages_deferred && bitmap_full(unclaimed, MAX_ORDER_NR_PAGES)) {
+		visit_parts(pfn, init_unclaimed, NULL);
+		goto out;
+	}
+
 	bitmap_copy(keep, unclaimed, MAX_ORDER_NR_PAGES);
 	kho_hold_add_nodes(pfn, keep);
 	keep_reserved(pfn, keep);
@@ -237,6 +267,7 @@ static void open_block(unsigned long pfn)
 	visit_parts(pfn, keep_part, keep);
 	visit_parts(pfn, mark_part, unclaimed);
 	visit_parts(pfn, free_part, keep);
+out:
 	clear_bit(pfn / MAX_ORDER_NR_PAGES, kho_held_blocks);
 }
 
@@ -430,6 +461,30 @@ static __always_inline void release_page(struct page *page)
 	clear_page_tag_ref(page);
 }
 
+/* The same as release_page() and prep_compound_tail(), each field once. */
+static __always_inline void release_tail(struct page *page, struct page *head)
+{
+	__ClearPageReserved(page);
+	set_page_count(page, 0);
+	clear_page_tag_ref(page);
+	page->mapping = TAIL_MAPPING;
+	set_page_private(page, 0);
+	set_compound_head(page, head);
+}
+
+/* Most of the time that it takes to restore large folios is spent here. */
+static void release_tails(struct page *page, struct page *end, struct page *head)
+{
+	for (; page + 4 <= end; page += 4) {
+		release_tail(page, head);
+		release_tail(page + 1, head);
+		release_tail(page + 2, head);
+		release_tail(page + 3, head);
+	}
+	for (; page < end; page++)
+		release_tail(page, head);
+}
+
 /**
  * kho_release_folio - make a folio of reserved pages
  * @page: the first page
@@ -441,13 +496,13 @@ static __always_inline void release_page(struct page *page)
  */
 void kho_release_folio(struct page *page, unsigned int order)
 {
-	unsigned long i, nr_pages = 1UL << order;
+	unsigned long nr_pages = 1UL << order;
 
-	for (i = 0; i < nr_pages; i++)
-		release_page(page + i);
-
+	release_page(page);
 	if (order) {
-		prep_compound_page(page, order);
+		__SetPageHead(page);
+		release_tails(page + 1, page + nr_pages, page);
+		prep_compound_head(page, order);
 		page_rmappable_folio(page);
 	}
 
@@ -470,23 +525,29 @@ void kho_release_folio(struct page *page, unsigned int order)
  */
 void kho_release_frozen_folio(struct page *page, unsigned int order, unsigned long nr_tails)
 {
-	unsigned long i;
+	unsigned long i, nr_pages = 1UL << order;
 
 	release_page(page);
 	__SetPageHead(page);
-	for (i = 1; i < min(nr_tails, 1UL << order); i++) {
-		release_page(page + i);
-		prep_compound_tail(page, i);
-	}
+	release_tails(page + 1, page + min(nr_tails, nr_pages), page);
 
 	/* Freeing struct pages asserts that the first one in each page is that of a tail. */
-	for (i = nr_tails; i < 1UL << order; i += nr_tails) {
-		release_page(page + i);
-		prep_compound_tail(page, i);
-	}
+	for (i = nr_tails; i < nr_pages; i += nr_tails)
+		release_tail(page + i, page);
 
 	prep_compound_head(page, order);
-	adjust_managed_page_count(page, 1UL << order);
+	adjust_managed_page_count(page, nr_pages);
+}
+
+/* Make a struct page what __init_single_page() makes of it, with a refcount of 0. */
+static void init_tail(struct page *page, struct folio *folio)
+{
+	mm_zero_struct_page(page);
+	set_page_links(page, page_zonenum(&folio->page), folio_nid(folio), page_to_pfn(page));
+	atomic_set(&page->_mapcount, -1);
+	page_cpupid_reset_last(page);
+	page_kasan_tag_reset(page);
+	clear_page_tag_ref(page);
 }
 
 /**
@@ -494,19 +555,27 @@ void kho_release_frozen_folio(struct page *page, unsigned int order, unsigned lo
  * @folio: a folio after kho_release_frozen_folio()
  * @nr_tails: the number that was given there
  *
+ * Also if hugetlb has begun to free the struct pages, and could not. Those that were freed, by
+ * pages with @nr_tails of them, are copies of the first ones.
+ *
  * Context: As there.
  */
 void kho_release_tails(struct folio *folio, unsigned long nr_tails)
 {
-	unsigned long i;
+	struct page *head = &folio->page, *page = head + nr_tails, *end;
 
-	for (i = nr_tails; i < folio_nr_pages(folio); i++) {
-		/* Has been made a tail already. */
-		if (!(i % nr_tails))
+	/* Of those that were in one page, the last one is reserved if none was freed. */
+	for (; page < head + folio_nr_pages(folio); page = end) {
+		end = page + nr_tails;
+		if (likely(PageReserved(end - 1))) {
+			release_tails(page + 1, end, head);
 			continue;
+		}
 
-		release_page(&folio->page + i);
-		prep_compound_tail(&folio->page, i);
+		for (; page < end; page++) {
+			init_tail(page, folio);
+			prep_compound_tail(head, page - head);
+		}
 	}
 }
 
