@@ -23,7 +23,6 @@
 #include <linux/sched/signal.h>
 #include <linux/shmem_fs.h>
 #include <linux/slab.h>
-#include <linux/uaccess.h>
 
 #include "internal.h"
 #include "memfd_luo.h"
@@ -96,6 +95,20 @@ static bool folio_supported(const struct folio *folio)
 		folio_order(folio) <= MAX_PAGECACHE_ORDER);
 }
 
+/*
+ * To poison memory that nobody has claimed sets the flag of the page. A large folio has another
+ * one, which says that there are such pages: it is not mapped as a whole then.
+ */
+static void note_poison(struct folio *folio)
+{
+	unsigned long i;
+
+	for (i = 0; i < folio_nr_pages(folio); i++) {
+		if (PageHWPoison(folio_page(folio, i)))
+			folio_set_has_hwpoisoned(folio);
+	}
+}
+
 /* Check that a folio can be where the list says, and note where that is. */
 static int prepare_folio(struct folio *folio,
 			 const struct memfd_luo_folio_ser *entry)
@@ -106,6 +119,8 @@ static int prepare_folio(struct folio *folio,
 	if (folio_test_large(folio)) {
 		nr_pages = folio_nr_pages(folio);
 		err = folio_supported(folio) ? 0 : -EOPNOTSUPP;
+		if (unlikely(memfd_poison_seq()))
+			note_poison(folio);
 	}
 
 	if (entry->flags & ~(MEMFD_LUO_FOLIO_DIRTY | MEMFD_LUO_FOLIO_UPTODATE) ||
@@ -247,23 +262,6 @@ static int fill(struct memfd_in *in)
 	return err;
 }
 
-static int set_seals(struct inode *inode, unsigned int seals)
-{
-	int err;
-
-	if (memfd_must_stay_noexec())
-		seals |= F_SEAL_EXEC;
-
-	if (seals & F_SEAL_WRITE) {
-		err = mapping_deny_writable(inode->i_mapping);
-		if (err)
-			return err;
-	}
-
-	SHMEM_I(inode)->seals = seals;
-	return 0;
-}
-
 static int make_file(struct memfd_in *in)
 {
 	struct file *file;
@@ -278,12 +276,7 @@ static int make_file(struct memfd_in *in)
 	if (IS_ERR(file))
 		return PTR_ERR(file);
 
-	file->f_mode |= FMODE_LSEEK | FMODE_PREAD | FMODE_PWRITE;
-	file->f_flags |= O_LARGEFILE;
-	file->f_pos = in->ser->pos;
-	/* It was not handed over: nobody shall gain by that. The owner can change it. */
-	file_inode(file)->i_mode &= ~0177;
-	i_size_write(file_inode(file), in->ser->size);
+	memfd_luo_init_file(file, in->ser->pos, in->ser->size);
 	in->file = file;
 	return 0;
 }
@@ -386,6 +379,13 @@ static void suspend(struct memfd_in *in)
 	in->file = NULL;
 }
 
+static int set_seals(struct memfd_in *in)
+{
+	struct inode *inode = file_inode(in->file);
+
+	return memfd_luo_set_seals(inode, &SHMEM_I(inode)->seals, in->ser->seals);
+}
+
 static int memfd_retrieve(struct liveupdate_file_op_args *args)
 {
 	struct memfd_in *in = args->private_data;
@@ -404,8 +404,7 @@ static int memfd_retrieve(struct liveupdate_file_op_args *args)
 		args->private_data = in;
 	}
 
-	err = make_file(in) ?: fill(in) ?:
-	      set_seals(file_inode(in->file), in->ser->seals);
+	err = make_file(in) ?: fill(in) ?: set_seals(in);
 	if (err && err != -EBADMSG) {
 		suspend(in);
 		return err;
@@ -438,23 +437,16 @@ static void memfd_finish(struct liveupdate_file_op_args *args)
 	kfree(args->private_data);
 }
 
-/*
- * The page is copied as if it could go away: two memfds of a damaged handover may share
- * it, and then a retrieve of the other one frees it.
- */
 static loff_t memfd_size(struct liveupdate_file_op_args *args)
 {
 	const struct memfd_in *in = args->private_data;
-	u64 phys = args->serialized_data;
 	struct memfd_luo_ser ser;
 
 	/* A retrieve that has failed has claimed what describes the memfd. */
 	if (in)
 		return in->ser->size;
 
-	if (!PAGE_ALIGNED(phys) || !kho_run_preserved(PHYS_PFN(phys), 1) ||
-	    copy_from_kernel_nofault(&ser, phys_to_virt(phys), sizeof(ser)) ||
-	    !ser_valid(&ser))
+	if (!memfd_luo_copy_ser(args->serialized_data, &ser, sizeof(ser)) || !ser_valid(&ser))
 		return -EBADMSG;
 
 	return ser.size;

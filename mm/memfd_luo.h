@@ -7,11 +7,14 @@
 
 #include <linux/atomic.h>
 #include <linux/fs.h>
+#include <linux/io.h>
 #include <linux/kho/abi/memfd.h>
+#include <linux/kho_mm.h>
 #include <linux/mm.h>
 #include <linux/mnt_idmapping.h>
 #include <linux/pid_namespace.h>
 #include <linux/sched.h>
+#include <linux/uaccess.h>
 #include <uapi/linux/memfd.h>
 
 #include "internal.h"
@@ -84,6 +87,47 @@ static inline void memfd_set_owner(struct inode *inode)
 {
 	inode_fsuid_set(inode, &nop_mnt_idmap);
 	inode_fsgid_set(inode, &nop_mnt_idmap);
+}
+
+/* What memfd_create() makes of a file, and what was handed over. */
+static inline void memfd_luo_init_file(struct file *file, loff_t pos, loff_t size)
+{
+	file->f_mode |= FMODE_LSEEK | FMODE_PREAD | FMODE_PWRITE;
+	file->f_flags |= O_LARGEFILE;
+	file->f_pos = pos;
+	/* It was not handed over: nobody shall gain by that. The owner can change it. */
+	file_inode(file)->i_mode &= ~0177;
+	i_size_write(file_inode(file), size);
+}
+
+/* Set the seals of a file that nobody else knows, in @file_seals. */
+static inline int memfd_luo_set_seals(struct inode *inode, unsigned int *file_seals,
+				      unsigned int seals)
+{
+	int err;
+
+	if (memfd_must_stay_noexec())
+		seals |= F_SEAL_EXEC;
+
+	if (seals & F_SEAL_WRITE) {
+		err = mapping_deny_writable(inode->i_mapping);
+		if (err)
+			return err;
+	}
+
+	*file_seals = seals;
+	return 0;
+}
+
+/*
+ * Copy what describes a memfd that nobody has claimed. The page is read as if it could go
+ * away: two memfds of a damaged handover may share it, and then a retrieve of the other one
+ * frees it.
+ */
+static inline bool memfd_luo_copy_ser(u64 phys, void *ser, size_t size)
+{
+	return PAGE_ALIGNED(phys) && kho_run_preserved(PHYS_PFN(phys), 1) &&
+	       !copy_from_kernel_nofault(ser, phys_to_virt(phys), size);
 }
 
 /* Entries in a page of the list of folios. */
