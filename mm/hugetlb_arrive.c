@@ -172,14 +172,15 @@ static void __init find_table(void)
  * @nid: the node that they are on
  *
  * Context: Once the previous kernel's memory is reserved, until fs_initcall.
- * Return: the number.
+ * Return: the number; 0 with liveupdate=off.
  */
 unsigned long __init hugetlb_arriving(unsigned int order, int nid)
 {
 	unsigned int i;
 
 	find_table();
-	if (!arriving)
+	/* What nobody can retrieve is not part of the pool. */
+	if (!arriving || liveupdate_refused())
 		return 0;
 
 	for (i = 0; i < arriving->nr; i++) {

@@ -42,7 +42,6 @@
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
-#include <linux/uaccess.h>
 
 #include "internal.h"
 #include "memfd_luo.h"
@@ -196,6 +195,18 @@ static void clear_mark(struct address_space *mapping, pgoff_t index)
 }
 
 /*
+ * Whether a huge page lies in more than one zone. Memblock allocates gigantic pages before
+ * ZONE_MOVABLE is cut off the others by kernelcore= or movablecore=, and hugetlb makes all
+ * struct pages those of the first zone. The next kernel would have to free them to both.
+ */
+static bool crosses_zones(const struct folio *folio)
+{
+	return folio_order(folio) > MAX_PAGE_ORDER &&
+	       !zone_spans_pfn(folio_zone(folio),
+			       folio_pfn(folio) + folio_nr_pages(folio) - 1);
+}
+
+/*
  * Preserve a huge page; its reference is kept for that. -EAGAIN when it is no longer in the
  * file, -EXDEV when it has to be moved to where it can be preserved.
  */
@@ -213,7 +224,7 @@ static int preserve_page(struct hugetlb_out *out, struct inode *inode, struct fo
 	if (unlikely(folio_test_hwpoison(folio)))
 		return -EHWPOISON;
 
-	if (unlikely(!folio_is_longterm_pinnable(folio)))
+	if (unlikely(!folio_is_longterm_pinnable(folio) || crosses_zones(folio)))
 		return -EXDEV;
 
 	entry = next_out_entry(&out->pages);
@@ -221,6 +232,9 @@ static int preserve_page(struct hugetlb_out *out, struct inode *inode, struct fo
 		return PTR_ERR(entry);
 
 	err = kho_preserve_folio(folio);
+	/* Hotplugged memory. */
+	if (unlikely(err == -EINVAL))
+		return -EXDEV;
 	if (err)
 		return err;
 
@@ -234,18 +248,60 @@ static int preserve_page(struct hugetlb_out *out, struct inode *inode, struct fo
 	return 0;
 }
 
-/*
- * Move a huge page to another one of the pool on its node, or, if the page allocator can
- * have one of that size, to one that takes its place in the pool. Without the reference of
- * the caller.
- */
-static void move_page(struct folio *folio)
+static bool can_preserve_page(struct folio *folio)
 {
+	return folio_is_longterm_pinnable(folio) && !crosses_zones(folio) &&
+	       kho_preservable(folio_pfn(folio), folio_nr_pages(folio));
+}
+
+/**
+ * struct mover - what move_page() needs
+ * @unfit: huge pages that were found when others were looked for, and cannot be preserved
+ *	   either; by their &folio.lru
+ * @nr_fresh: how many of them are not from the pool
+ */
+struct mover {
+	struct list_head unfit;
+	unsigned int nr_fresh;
+};
+
+/* The page allocator is not asked again when it has had so many that are unfit. */
+#define MAX_FRESH	16
+
+/*
+ * Allocate a huge page that one is moved to, on the same node: from the pool or, if the page
+ * allocator can have one of that size, from there, to take its place in the pool.
+ */
+static struct folio *alloc_target(struct folio *src, unsigned long private)
+{
+	struct mover *mover = (struct mover *)private;
 	struct migration_target_control target = {
-		.nid = NUMA_NO_NODE,
-		.gfp_mask = GFP_USER | __GFP_NOWARN,
+		.nid = folio_nid(src),
+		/* Otherwise the pool gives pages of other nodes. */
+		.gfp_mask = GFP_USER | __GFP_THISNODE | __GFP_NOWARN,
 		.reason = MR_LONGTERM_PIN,
 	};
+	struct folio *folio;
+
+	while (mover->nr_fresh < MAX_FRESH && !fatal_signal_pending(current)) {
+		folio = alloc_migration_target(src, (unsigned long)&target);
+		if (!folio || can_preserve_page(folio))
+			return folio;
+
+		/* Freeing it takes it off that list. */
+		spin_lock_irq(&hugetlb_lock);
+		list_move(&folio->lru, &mover->unfit);
+		spin_unlock_irq(&hugetlb_lock);
+		mover->nr_fresh += folio_test_hugetlb_temporary(folio);
+		cond_resched();
+	}
+
+	return NULL;
+}
+
+/* Move a huge page to where it can be preserved. Without the reference of the caller. */
+static void move_page(struct mover *mover, struct folio *folio)
+{
 	LIST_HEAD(folios);
 	bool isolated;
 
@@ -254,9 +310,19 @@ static void move_page(struct folio *folio)
 	if (!isolated)
 		return;
 
-	migrate_pages(&folios, alloc_migration_target, NULL, (unsigned long)&target,
-		      MIGRATE_SYNC, MR_LONGTERM_PIN, NULL);
+	migrate_pages(&folios, alloc_target, NULL, (unsigned long)mover, MIGRATE_SYNC,
+		      MR_LONGTERM_PIN, NULL);
 	putback_movable_pages(&folios);
+}
+
+static void free_unfit(struct mover *mover)
+{
+	struct folio *folio, *next;
+
+	list_for_each_entry_safe(folio, next, &mover->unfit, lru) {
+		folio_put(folio);
+		cond_resched();
+	}
 }
 
 /* How often to try to move one page, or to find it where it was a moment ago. */
@@ -268,6 +334,7 @@ static void move_page(struct folio *folio)
  */
 static int preserve_pages(struct hugetlb_out *out, struct inode *inode, bool added)
 {
+	struct mover mover = { .unfit = LIST_HEAD_INIT(mover.unfit) };
 	unsigned int flags, tries = 0;
 	struct folio *folio;
 	pgoff_t next = 0;
@@ -289,7 +356,7 @@ static int preserve_pages(struct hugetlb_out *out, struct inode *inode, bool add
 			next = folio_next_index(folio);
 			tries = 0;
 		} else if (err == -EXDEV) {
-			move_page(folio);
+			move_page(&mover, folio);
 			err = ++tries < MAX_TRIES ? 0 : -EBUSY;
 		} else {
 			folio_put(folio);
@@ -299,6 +366,7 @@ static int preserve_pages(struct hugetlb_out *out, struct inode *inode, bool add
 		cond_resched();
 	}
 	memalloc_pin_restore(flags);
+	free_unfit(&mover);
 
 	return err;
 }
@@ -315,24 +383,58 @@ static int add_run(struct hugetlb_out *out, long from, long to)
 	return 0;
 }
 
-/* List the parts of a reserved region without pages. */
-static int list_holes(struct hugetlb_out *out, struct inode *inode, long from, long to)
+/* Where the pages of a file end that begin at @index, in huge pages. */
+static long end_of_pages(struct inode *inode, long index, long to)
+{
+	unsigned int order = huge_page_order(hstate_inode(inode)), nr = 0;
+	XA_STATE(xas, &inode->i_mapping->i_pages, (pgoff_t)index << order);
+	struct folio *folio;
+
+	rcu_read_lock();
+	xas_for_each(&xas, folio, ((pgoff_t)to << order) - 1) {
+		if (xas_retry(&xas, folio))
+			continue;
+		if (xas.xa_index >> order != index || nr++ == XA_CHECK_SCHED)
+			break;
+		index++;
+	}
+	rcu_read_unlock();
+
+	return index;
+}
+
+/* Where the next page of a file is, in huge pages. */
+static long next_index(struct inode *inode, long index, long to)
 {
 	unsigned int order = huge_page_order(hstate_inode(inode));
-	struct folio *folio;
-	long index;
+	pgoff_t found = (pgoff_t)index << order;
+
+	if (!xa_find(&inode->i_mapping->i_pages, &found, ((pgoff_t)to << order) - 1,
+		     XA_PRESENT))
+		return to;
+
+	return found >> order;
+}
+
+/* List the parts of a reserved region without pages. The file is frozen. */
+static int list_holes(struct hugetlb_out *out, struct inode *inode, long from, long to,
+		      unsigned long deadline)
+{
+	long next;
 	int err;
 
 	while (from < to) {
-		folio = next_page(inode->i_mapping, false, (pgoff_t)from << order);
-		index = folio ? min_t(long, folio->index >> order, to) : to;
-		if (folio)
-			folio_put(folio);
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		if (time_after(jiffies, deadline))
+			return -ETIMEDOUT;
 
-		err = index > from ? add_run(out, from, index) : 0;
+		next = next_index(inode, from, to);
+		err = next > from ? add_run(out, from, next) : 0;
 		if (err)
 			return err;
-		from = index + 1;
+
+		from = next < to ? end_of_pages(inode, next, to) : to;
 		cond_resched();
 	}
 
@@ -340,19 +442,17 @@ static int list_holes(struct hugetlb_out *out, struct inode *inode, long from, l
 }
 
 /* What is reserved and not in the file. Mostly that is nothing. */
-static int list_reserved(struct hugetlb_out *out, struct inode *inode)
+static int list_reserved(struct hugetlb_out *out, struct inode *inode, unsigned long deadline)
 {
-	long from = 0, to;
+	struct hugetlb_reserved part = {};
 	int err = 0;
 
 	free_list(&out->runs);
 	if (hugetlb_nr_reserved(inode) == out->pages.nr)
 		return 0;
 
-	while (!err && hugetlb_next_reserved(inode, &from, &to)) {
-		err = list_holes(out, inode, from, to);
-		from = to;
-	}
+	while (!err && hugetlb_next_reserved(inode, &part))
+		err = list_holes(out, inode, part.from, part.to, deadline);
 
 	return err;
 }
@@ -481,10 +581,11 @@ static int hugetlb_luo_freeze(struct liveupdate_file_op_args *args)
 {
 	struct inode *inode = file_inode(args->file);
 	struct hugetlb_out *out = args->private_data;
+	unsigned long deadline = liveupdate_freeze_deadline();
 	int err;
 
-	err = hugetlb_freeze(inode, liveupdate_freeze_deadline()) ?:
-	      preserve_pages(out, inode, true) ?: list_reserved(out, inode);
+	err = hugetlb_freeze(inode, deadline) ?: preserve_pages(out, inode, true) ?:
+	      list_reserved(out, inode, deadline);
 	if (err)
 		return err;
 
@@ -518,7 +619,7 @@ static bool array_valid(u64 nr, const struct kho_vmalloc *array)
 
 static bool ser_valid(const struct hugetlb_luo_ser *ser)
 {
-	return ser->size >= sizeof(*ser) && ser->size <= PAGE_SIZE &&
+	return ser->size >= HUGETLB_LUO_MIN_SIZE && ser->size <= PAGE_SIZE &&
 	       ser->order && ser->order <= PUD_ORDER && !(ser->seals & ~MEMFD_SEALS) &&
 	       ser->length <= MAX_LFS_FILESIZE && ser->pos <= MAX_LFS_FILESIZE &&
 	       array_valid(ser->nr_pages, &ser->pages) &&
@@ -589,56 +690,104 @@ static void free_claimed(struct folio *folio)
 	folio_put(folio);
 }
 
-/* Claim a page of the list. From now on its entry has been dealt with. */
-static struct folio *claim_page(struct hugetlb_in *in)
+/* The entry that is next. */
+static void skip_entry(struct hugetlb_in *in)
 {
-	const struct hugetlb_luo_page_ser *entry = in->pages.next++;
-	u64 max_index = MAX_LFS_FILESIZE >> (PAGE_SHIFT + in->ser->order);
-	struct folio *folio;
-
+	in->pages.next++;
 	in->pages.nr--;
 	in->pages.left--;
-	if (entry->pfn > PHYS_PFN(PHYS_ADDR_MAX))
-		return NULL;
+}
 
-	folio = kho_restore_frozen_folio(PFN_PHYS(entry->pfn), HUGETLB_ARRIVED_PAGES);
-	if (!folio)
-		return NULL;
+/*
+ * Claim the next page of the list, after which its entry has been dealt with. -EBADMSG if it
+ * is not what was preserved. -EXDEV if it lies in more than one zone of this kernel, which
+ * cannot have it as a huge page: then its entry is still the next one.
+ */
+static struct folio *claim_page(struct hugetlb_in *in)
+{
+	const struct hugetlb_luo_page_ser *entry = in->pages.next;
+	u64 max_index = MAX_LFS_FILESIZE >> (PAGE_SHIFT + in->ser->order);
+	struct folio *folio = ERR_PTR(-EBADMSG);
+
+	if (entry->pfn <= PHYS_PFN(PHYS_ADDR_MAX))
+		folio = kho_restore_frozen_folio(PFN_PHYS(entry->pfn), HUGETLB_ARRIVED_PAGES);
+	if (folio == ERR_PTR(-EXDEV))
+		return folio;
+
+	skip_entry(in);
+	if (IS_ERR(folio))
+		return ERR_PTR(-EBADMSG);
 
 	if (folio_order(folio) != in->ser->order || entry->index >= max_index) {
-		/* Not what was preserved. */
 		free_claimed(folio);
-		return NULL;
+		return ERR_PTR(-EBADMSG);
 	}
 
 	folio->index = entry->index << in->ser->order;
 	return folio;
 }
 
-/* So many at once. */
-#define BATCH_SIZE	32
-
-/* Claim the next pages of the list, and add them to the pool. */
-static int adopt_listed(struct hugetlb_in *in)
+/* Free the next page of the list, if it lies in more than one zone. */
+static int free_crossing(struct hugetlb_in *in)
 {
-	unsigned int nr = 0, max_nr = min_t(u64, in->pages.nr, BATCH_SIZE);
+	unsigned long i, nr_pages = 1UL << in->ser->order;
+	struct page *page;
+
+	page = kho_restore_pages(PFN_PHYS(in->pages.next->pfn), nr_pages);
+	skip_entry(in);
+	if (!page)
+		return -EBADMSG;
+
+	if (in->h)
+		hugetlb_uncount_arriving(in->h, page_to_nid(page));
+	for (i = 0; i < nr_pages; i++) {
+		__free_page(page + i);
+		if (!(i % MAX_ORDER_NR_PAGES))
+			cond_resched();
+	}
+
+	return 0;
+}
+
+/*
+ * So many at once. Freeing struct pages waits for an RCU grace period, which takes as long as
+ * to free those of thousands of pages.
+ */
+#define BATCH_SIZE	4096
+#define BATCH_BYTES	(64ULL * SZ_1G)
+
+/*
+ * Claim the next pages of the list, and add them to the pool. Those that were claimed are in
+ * the pool also if there is an error. If they are not @wanted, then it is not worth while to
+ * free their struct pages, and it goes on though the process is killed.
+ */
+static int adopt_listed(struct hugetlb_in *in, bool wanted)
+{
+	unsigned int max_nr = min(BATCH_SIZE, BATCH_BYTES >> huge_page_shift(in->h)), nr = 0;
 	struct folio *folio;
 	LIST_HEAD(batch);
 	int err = 0;
 
-	while (nr++ < max_nr && !err) {
+	while (in->pages.left && nr < max_nr && !(wanted && fatal_signal_pending(current))) {
+		if (!in->pages.nr)
+			err = next_part(&in->pages);
+		if (err)
+			break;
+
 		folio = claim_page(in);
-		if (!folio) {
-			err = -EBADMSG;
+		if (IS_ERR(folio)) {
+			err = PTR_ERR(folio);
 			break;
 		}
 
 		hugetlb_init_arrived_folio(in->h, folio);
 		list_add_tail(&folio->lru, &batch);
+		nr++;
+		cond_resched();
 	}
 
-	if (!list_empty(&batch))
-		hugetlb_adopt_folios(in->h, &batch);
+	if (nr)
+		hugetlb_adopt_folios(in->h, &batch, wanted);
 	list_splice_tail(&batch, &in->held);
 	return err;
 }
@@ -673,9 +822,7 @@ static int fill(struct hugetlb_in *in)
 		if (fatal_signal_pending(current))
 			return -EINTR;
 
-		err = in->pages.nr ? adopt_listed(in) ?: insert_held(in) :
-				     next_part(&in->pages);
-		cond_resched();
+		err = adopt_listed(in, true) ?: insert_held(in);
 	}
 
 	return err;
@@ -736,23 +883,6 @@ static int reserve(struct hugetlb_in *in)
 	return 0;
 }
 
-static int set_seals(struct inode *inode, unsigned int seals)
-{
-	int err;
-
-	if (memfd_must_stay_noexec())
-		seals |= F_SEAL_EXEC;
-
-	if (seals & F_SEAL_WRITE) {
-		err = mapping_deny_writable(inode->i_mapping);
-		if (err)
-			return err;
-	}
-
-	HUGETLBFS_I(inode)->seals = seals;
-	return 0;
-}
-
 static int make_file(struct hugetlb_in *in)
 {
 	struct file *file;
@@ -769,12 +899,7 @@ static int make_file(struct hugetlb_in *in)
 	if (IS_ERR(file))
 		return PTR_ERR(file);
 
-	file->f_mode |= FMODE_LSEEK | FMODE_PREAD | FMODE_PWRITE;
-	file->f_flags |= O_LARGEFILE;
-	file->f_pos = in->ser->pos;
-	/* It was not handed over: nobody shall gain by that. The owner can change it. */
-	file_inode(file)->i_mode &= ~0177;
-	i_size_write(file_inode(file), in->ser->length);
+	memfd_luo_init_file(file, in->ser->pos, in->ser->length);
 	in->file = file;
 	return 0;
 }
@@ -851,10 +976,18 @@ static void free_held(struct hugetlb_in *in)
 /* This kernel has no pool for pages of this size. */
 static int free_listed(struct hugetlb_in *in)
 {
-	struct folio *folio = claim_page(in);
+	struct folio *folio;
+	int err;
 
-	if (!folio)
-		return -EBADMSG;
+	if (!in->pages.nr) {
+		err = next_part(&in->pages);
+		if (err)
+			return err;
+	}
+
+	folio = claim_page(in);
+	if (IS_ERR(folio))
+		return PTR_ERR(folio);
 
 	free_claimed(folio);
 	return 0;
@@ -870,12 +1003,9 @@ static void drop(struct hugetlb_in *in)
 
 	free_held(in);
 	while (!err && in->pages.left) {
-		if (!in->pages.nr)
-			err = next_part(&in->pages);
-		else if (in->h)
-			err = adopt_listed(in);
-		else
-			err = free_listed(in);
+		err = in->h ? adopt_listed(in, false) : free_listed(in);
+		if (err == -EXDEV)
+			err = free_crossing(in);
 		free_held(in);
 		cond_resched();
 	}
@@ -911,7 +1041,7 @@ static int retrieve(struct hugetlb_in *in)
 		return err;
 
 	inode = file_inode(in->file);
-	err = set_seals(inode, in->ser->seals);
+	err = memfd_luo_set_seals(inode, &HUGETLBFS_I(inode)->seals, in->ser->seals);
 	if (err)
 		return err;
 
@@ -970,23 +1100,16 @@ static void hugetlb_luo_finish(struct liveupdate_file_op_args *args)
 	kfree(args->private_data);
 }
 
-/*
- * The page is copied as if it could go away: two memfds of a damaged handover may share
- * it, and then a retrieve of the other one frees it.
- */
 static loff_t hugetlb_luo_size(struct liveupdate_file_op_args *args)
 {
 	const struct hugetlb_in *in = args->private_data;
-	u64 phys = args->serialized_data;
 	struct hugetlb_luo_ser ser;
 
 	/* A retrieve that has failed has claimed what describes the memfd. */
 	if (in)
 		return in->ser->length;
 
-	if (!PAGE_ALIGNED(phys) || !kho_run_preserved(PHYS_PFN(phys), 1) ||
-	    copy_from_kernel_nofault(&ser, phys_to_virt(phys), sizeof(ser)) ||
-	    !ser_valid(&ser))
+	if (!memfd_luo_copy_ser(args->serialized_data, &ser, sizeof(ser)) || !ser_valid(&ser))
 		return -EBADMSG;
 
 	return ser.length;
@@ -1034,9 +1157,12 @@ static int __init hugetlb_luo_init(void)
 		return 0;
 
 	err = liveupdate_register_file_handler(&hugetlb_handler);
+	if (err != -EOPNOTSUPP)
+		return err;
 
-	/* Live update is off. */
-	return err == -EOPNOTSUPP ? 0 : err;
+	/* Live update is off, so nobody can retrieve anything. */
+	hugetlb_forget_arriving();
+	return 0;
 }
 late_initcall(hugetlb_luo_init);
 

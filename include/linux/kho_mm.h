@@ -49,6 +49,9 @@ bool kho_run_preserved(unsigned long pfn, unsigned long nr_pages);
 void kho_watch_fewer_claims(void);
 struct folio *kho_restore_frozen_folio(phys_addr_t phys, unsigned long nr_tails);
 
+/* kernel/liveupdate/luo_core.c */
+bool liveupdate_refused(void);
+
 /* kernel/liveupdate/kho_reserve_mem.c */
 phys_addr_t kho_reserve_mem_revive(const char *name, phys_addr_t size,
 				   phys_addr_t align);
@@ -163,7 +166,8 @@ static inline void kho_init_reserved_pageblock(struct page *page,
 /**
  * hugetlb_forget_arriving - do not wait for huge pages of the previous kernel any more
  *
- * Their memory was discarded, though a list of it was damaged. The function is in mm/hugetlb.c.
+ * Live update is off, or their memory was discarded, though a list of it was damaged. The
+ * function is in mm/hugetlb.c.
  *
  * Context: Process context.
  */

@@ -10,6 +10,7 @@
 
 #define pr_fmt(fmt) "kho: " fmt
 
+#include <linux/err.h>
 #include <linux/export.h>
 #include <linux/io.h>
 #include <linux/list.h>
@@ -74,7 +75,7 @@ static void set_hint(unsigned long pfn, unsigned int order)
 
 /*
  * Claim a folio of the same order and leaf as the one before. Two blocks never begin
- * at the same page, so no other order has to be looked at. Returns its order or -1.
+ * at the same page, so no other order has to be looked at. Returns its order or -ENOENT.
  */
 static int claim_by_hint(unsigned long pfn)
 {
@@ -90,10 +91,10 @@ static int claim_by_hint(unsigned long pfn)
 		  in_one_zone(pfn, order) && test_and_clear_bit(bit, leaf);
 	put_cpu_ptr(&in_hint);
 
-	return claimed ? order : -1;
+	return claimed ? order : -ENOENT;
 }
 
-/* Order of the folio that begins at @pfn, or -1 when there is none. */
+/* Order of the folio that begins at @pfn, or -ENOENT when there is none. */
 static int folio_order_at(unsigned long pfn)
 {
 	unsigned int max_order = pfn ? __ffs(pfn) : KHO_MAX_ORDER;
@@ -108,7 +109,7 @@ static int folio_order_at(unsigned long pfn)
 			return order;
 	}
 
-	return -1;
+	return -ENOENT;
 }
 
 /*
@@ -358,8 +359,9 @@ void __init kho_claimed_reserved(unsigned long nr_pages)
 }
 
 /*
- * Claim the folio at @pfn, with its struct pages initialized. Returns its order
- * or -1. Not inlined, to keep the way by the hint short.
+ * Claim the folio at @pfn, with its struct pages initialized. Returns its order, -ENOENT if
+ * there is none, or -EXDEV if it lies in more than one zone. Not inlined, to keep the way by
+ * the hint short.
  */
 static noinline int claim_folio(unsigned long pfn)
 {
@@ -373,8 +375,10 @@ static noinline int claim_folio(unsigned long pfn)
 		kho_init_pages_early(pfn, pfn + (1UL << order));
 
 	rcu_read_lock();
-	if (!in_one_zone(pfn, order) || !claim_block(pfn, order))
-		order = -1;
+	if (!in_one_zone(pfn, order))
+		order = -EXDEV;
+	else if (!claim_block(pfn, order))
+		order = -ENOENT;
 	rcu_read_unlock();
 	if (order >= 0)
 		set_hint(pfn, order);
@@ -399,11 +403,19 @@ static bool claim_pages(unsigned long pfn, unsigned long nr_pages)
 	return claimed;
 }
 
-/* Claim the folio at @phys. Returns its order, or -1 after a line in the log. */
+static noinline void say_why(phys_addr_t phys, int err)
+{
+	if (err == -EXDEV)
+		pr_warn("the folio at %pa lies in more than one zone of this kernel\n", &phys);
+	else
+		pr_warn("no folio to restore at %pa\n", &phys);
+}
+
+/* Claim the folio at @phys. Returns its order, or -errno after a line in the log. */
 static __always_inline int claim_folio_at(phys_addr_t phys)
 {
 	unsigned long pfn = PHYS_PFN(phys);
-	int order = -1;
+	int order = -ENOENT;
 
 	/* Struct pages are ready only when there was a handover. */
 	if (likely(kho_pages_ready() && PAGE_ALIGNED(phys)))
@@ -412,7 +424,7 @@ static __always_inline int claim_folio_at(phys_addr_t phys)
 		order = claim_folio(pfn);
 
 	if (order < 0)
-		pr_warn("no folio to restore at %pa\n", &phys);
+		say_why(phys, order);
 	return order;
 }
 
@@ -451,15 +463,18 @@ EXPORT_SYMBOL_GPL(kho_restore_folio);
  * struct pages of the folio are freed up to the first @nr_tails.
  *
  * Context: Process context; may sleep.
- * Return: the folio; NULL when @phys is not the head of a preserved folio of more than one
- * page, or was restored before.
+ * Return: the folio, or
+ * * %-ENOENT - @phys is not the head of a preserved folio of more than one page, or was
+ *   restored before
+ * * %-EXDEV - the folio lies in more than one zone of this kernel, or on more than one node;
+ *   it is still preserved, and kho_restore_pages() restores its pages
  */
 struct folio *kho_restore_frozen_folio(phys_addr_t phys, unsigned long nr_tails)
 {
 	int order = claim_folio_at(phys);
 
 	if (order < 0)
-		return NULL;
+		return ERR_PTR(order);
 
 	kho_claimed(1UL << order);
 	if (order) {
@@ -470,7 +485,7 @@ struct folio *kho_restore_frozen_folio(phys_addr_t phys, unsigned long nr_tails)
 	/* Not what it is said to be. */
 	kho_release_folio(pfn_to_page(PHYS_PFN(phys)), 0);
 	folio_put(pfn_folio(PHYS_PFN(phys)));
-	return NULL;
+	return ERR_PTR(-ENOENT);
 }
 
 /**

@@ -59,6 +59,17 @@ bool liveupdate_enabled(void)
 }
 EXPORT_SYMBOL_GPL(liveupdate_enabled);
 
+/**
+ * liveupdate_refused - whether the command line says that live update is off
+ *
+ * Context: After early parameters were parsed.
+ * Return: true with liveupdate=off. Without liveupdate= it is what arrives that decides.
+ */
+bool __init liveupdate_refused(void)
+{
+	return luo_told && !luo_enabled;
+}
+
 /* In the subtree for the next kernel. */
 static struct luo_ser *outgoing;
 

@@ -27,12 +27,12 @@
  * page allocator has.
  *
  * The format can be extended. A new field comes at the end of struct hugetlb_luo_ser, and
- * raises &hugetlb_luo_ser.size; to a reader that expects more than there is, a field that
- * is missing is 0. A reader ignores fields that it does not know, unless one of
- * &hugetlb_luo_ser.incompat says that the file would not be what it was without them: a
- * reader refuses a file with a bit there that it does not know. It can be handed on, or
- * retrieved by another kernel. A change that cannot be expressed so needs another
- * compatible string.
+ * raises &hugetlb_luo_ser.size, which is at least %HUGETLB_LUO_MIN_SIZE. What is behind that in
+ * the page is 0, so a field that is missing reads as 0. A reader ignores fields that it does not
+ * know, unless one of &hugetlb_luo_ser.incompat says that the file would not be what it was
+ * without them: a reader refuses a file with a bit there that it does not know. Such a file
+ * cannot be handed on, only given up, so a bit is set only for a file that needs it. A change
+ * that cannot be expressed so needs another compatible string.
  *
  * The table of struct hugetlb_pool_ser is a subtree of KHO. It says how many huge pages are
  * handed over, so that the next kernel allocates fewer. It is a hint: what counts is what the
@@ -91,6 +91,9 @@ struct hugetlb_luo_ser {
 static_assert(sizeof(struct hugetlb_luo_page_ser) == 16);
 static_assert(sizeof(struct hugetlb_luo_run_ser) == 16);
 static_assert(sizeof(struct hugetlb_luo_ser) == 80);
+
+/* Of a struct hugetlb_luo_ser of the first version. */
+#define HUGETLB_LUO_MIN_SIZE	80
 
 /* The subtree of KHO with a struct hugetlb_pool_ser. */
 #define HUGETLB_POOL_SUBTREE	"hugetlb-lts1"
