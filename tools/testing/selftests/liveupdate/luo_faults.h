@@ -52,6 +52,30 @@ static inline void fail_after_bytes(long bytes)
 	exit(1);
 }
 
+#define FAIL_PAGE_ALLOC	"/sys/kernel/debug/fail_page_alloc/"
+
+/*
+ * Have all page allocations of this process fail when it has got so many pages, or none if it
+ * is negative. Dies if that cannot be.
+ */
+static inline void fail_after_pages(long nr)
+{
+	static int fd = -1;
+
+	if (fd < 0)
+		fd = open("/proc/self/make-it-fail", O_RDWR);
+	if (pwrite(fd, "0", 1, 0) == 1 &&
+	    (nr < 0 || (!write_number(FAIL_PAGE_ALLOC "space", nr) &&
+			!write_number(FAIL_PAGE_ALLOC "times", -1) &&
+			!write_text(FAIL_PAGE_ALLOC "task-filter", "Y") &&
+			!write_number(FAIL_PAGE_ALLOC "probability", 100) &&
+			pwrite(fd, "1", 1, 0) == 1)))
+		return;
+
+	printf("not ok fault injection: %m\n");
+	exit(1);
+}
+
 /* Let any allocation fail, without a word. 0 or -errno. */
 static inline int prepare_faults(void)
 {

@@ -2,8 +2,9 @@
 /*
  * Memfds of hugetlb in sessions, across a kexec: see luo_memfd.h, and
  *
- *	luo_hugetlb again KIND	retrieve a session of the kind "chain", and make it anew of
- *				the same memfd
+ *	luo_hugetlb again KIND	retrieve a session of the kind "chain" or "huge_chain", and
+ *				make it anew of the same memfd
+ *	luo_hugetlb from-cma	try to preserve a page that hugetlb_cma= has given
  */
 #define _GNU_SOURCE
 #include <sys/syscall.h>
@@ -65,6 +66,7 @@ static long nr_retrieved;
  * @present: bit for each of the first huge pages that is written to
  * @later: those that are written to after the memfd was preserved
  * @reserve: whether it is mapped as a whole, which reserves all of it
+ * @parts: bit for each of the first huge pages that is mapped by itself, which reserves it
  * @pos: file position
  * @seals: its seals
  */
@@ -75,6 +77,7 @@ struct file {
 	bool reserve;
 	long pos;
 	int seals;
+	unsigned int parts;
 };
 
 static const struct file files[] = {
@@ -86,6 +89,8 @@ static const struct file files[] = {
 	{ 1, 0x1, 0, false, 7, F_SEAL_WRITE | F_SEAL_SHRINK },
 	{ 0, 0, 0, false, 0, 0 },
 	{ 3, 0, 0, false, 0, F_SEAL_FUTURE_WRITE },
+	/* Parts with pages at either end, in the middle, everywhere and nowhere. */
+	{ 24, 0x3c1041, 0x300, false, 0, 0, 0x7dd77d },
 };
 
 #define NR_FILES	ARRAY_SIZE(files)
@@ -141,9 +146,14 @@ static void write_bits(int fd, long seed, unsigned int bits)
 static int make_file(const struct file *file, long seed)
 {
 	int fd = new_memfd("huge", file->nr * HUGE_2M, MFD_HUGETLB | MFD_HUGE_2MB);
+	long i;
 
 	if (file->reserve)
 		munmap(map(fd, 0, file->nr * HUGE_2M), file->nr * HUGE_2M);
+	for (i = 0; i < 32; i++) {
+		if (file->parts & 1U << i)
+			munmap(map(fd, i * HUGE_2M, HUGE_2M), HUGE_2M);
+	}
 	write_bits(fd, seed, file->present);
 	lseek(fd, file->pos, SEEK_SET);
 	if (file->seals && fcntl(fd, F_ADD_SEALS, file->seals))
@@ -389,6 +399,148 @@ static void see_writer(int session, const char *kind)
 	close(fd);
 }
 
+/* Page frame number of a huge page of a file. */
+static long pfn_of_huge(int fd, long size, long index)
+{
+	int pagemap = open("/proc/self/pagemap", O_RDONLY);
+	char *mem = mmap(NULL, size, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd, index * size);
+	long pfn;
+
+	if (pagemap < 0 || mem == MAP_FAILED)
+		die("pagemap");
+	pfn = pfn_of(pagemap, mem);
+	munmap(mem, size);
+	close(pagemap);
+	return pfn;
+}
+
+static bool in_scratch(long pfn)
+{
+	FILE *file = fopen("/sys/kernel/debug/kho/scratch", "r");
+	unsigned long long start, end;
+	bool inside = false;
+
+	while (file && fscanf(file, "%llx-%llx %*u KiB", &start, &end) == 2)
+		inside |= pfn * PAGE < (long)end && (pfn * PAGE) + HUGE_2M > (long)start;
+	if (!file || fclose(file))
+		die("scratch");
+	return inside;
+}
+
+/*
+ * Most of the memory is in the pool, some of it in scratch, and all that in a file. But for
+ * some pages of that kind, which have to be moved, the file becomes a hole.
+ */
+#define NR_MOVED	4
+
+static void make_moved(int session)
+{
+	long nr = (proc_kb("/proc/meminfo", "MemFree") - 64 * 1024) / 2048;
+	long index[NR_MOVED], pfns[NR_MOVED], i, found = 0;
+	int fd, moved = 0;
+
+	write_number(POOL_2M "nr_hugepages", nr);
+	nr = pool_number(POOL_2M, "nr_hugepages");
+	fd = new_memfd("moved", nr * HUGE_2M, MFD_HUGETLB | MFD_HUGE_2MB);
+	if (fallocate(fd, 0, 0, nr * HUGE_2M))
+		die("fallocate");
+
+	for (i = 0; i < nr; i++) {
+		if (found < NR_MOVED && in_scratch(pfn_of_huge(fd, HUGE_2M, i))) {
+			index[found] = i;
+			pfns[found++] = pfn_of_huge(fd, HUGE_2M, i);
+			write_huge(fd, HUGE_2M, 30, i);
+		} else if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, i * HUGE_2M,
+				     HUGE_2M)) {
+			die("punch");
+		}
+	}
+	check(found == NR_MOVED, "moved", "huge pages are in scratch");
+
+	preserve(session, fd, 1);
+	for (i = 0; i < found; i++)
+		moved += pfns[i] != pfn_of_huge(fd, HUGE_2M, index[i]) &&
+			 !in_scratch(pfn_of_huge(fd, HUGE_2M, index[i])) &&
+			 huge_good(fd, HUGE_2M, 30, index[i]);
+	check(moved == NR_MOVED, "moved", "and are not any more, with their content");
+	check(pool_number(POOL_2M, "nr_hugepages") == nr &&
+	      pool_number(POOL_2M, "free_hugepages") == nr - NR_MOVED, "moved",
+	      "the pool has its size");
+	close(fd);
+	/* To kexec takes memory. */
+	write_number(POOL_2M "nr_hugepages", NR_MOVED);
+}
+
+static void see_moved(int session, const char *kind)
+{
+	int fd = luo_retrieve_fd(session, 1);
+	long i, nr = size_of(fd) / HUGE_2M, good = 0;
+
+	for (i = 0; i < nr; i++)
+		good += huge_good(fd, HUGE_2M, 30, i);
+	check(good == NR_MOVED && pages_of(fd) == NR_MOVED * (HUGE_2M / PAGE), kind, "content");
+	nr_retrieved += NR_MOVED;
+	close(fd);
+}
+
+/* Whether a page of 1 GiB is one that ZONE_MOVABLE begins in; see hugetlb_zones.sh. */
+static bool is_crossing(int fd, long index)
+{
+	return pfn_of_huge(fd, GIB, index) == 4 * GIB / PAGE;
+}
+
+/* Both pages there are, of which one cannot be preserved: it has to be moved. */
+static void make_crossing(int session)
+{
+	int fd = new_memfd("both", 2 * GIB, MFD_HUGETLB | MFD_HUGE_1GB);
+	long index;
+
+	write_huge(fd, GIB, 40, 0);
+	write_huge(fd, GIB, 40, 1);
+	check(is_crossing(fd, 0) != is_crossing(fd, 1), "crossing", "one page crosses zones");
+	check(luo_preserve_fd(session, fd, 1) == -EBUSY, "crossing",
+	      "it cannot be preserved where it is");
+
+	index = is_crossing(fd, 1);
+	if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, !index * GIB, GIB))
+		die("punch");
+	preserve(session, fd, 1);
+	check(!is_crossing(fd, index), "crossing", "and is moved to another one of the pool");
+	check(huge_good(fd, GIB, 40, index), "crossing", "with its content");
+	close(fd);
+}
+
+static void see_crossing(int session, const char *kind)
+{
+	int fd = luo_retrieve_fd(session, 1);
+
+	check(huge_good(fd, GIB, 40, 0) != huge_good(fd, GIB, 40, 1), kind, "content");
+	close(fd);
+}
+
+/* Both pages are preserved, and in the next kernel one lies in two zones. */
+static void make_divided(int session)
+{
+	int fd = new_memfd("both", 2 * GIB, MFD_HUGETLB | MFD_HUGE_1GB);
+
+	write_huge(fd, GIB, 41, 0);
+	write_huge(fd, GIB, 41, 1);
+	check(is_crossing(fd, 0) || is_crossing(fd, 1), "divided", "is the page to be divided");
+	preserve(session, fd, 1);
+	close(fd);
+}
+
+static void see_divided(int session, const char *kind)
+{
+	struct pool pool;
+
+	check(luo_retrieve_fd(session, 1) == -EXDEV, kind, "cannot be retrieved in this kernel");
+	check(luo_retrieve_fd(session, 1) == -EXDEV, kind, "nor when it is tried again");
+	pool = read_pool(POOL_1G);
+	note_pool(kind, &pool);
+	check(in_use(&pool) == 2, kind, "and is not lost");
+}
+
 static void make_chain(int session)
 {
 	preserve(session, make_file(&files[3], 9), 1);
@@ -403,6 +555,41 @@ static void see_chain(int session, const char *kind)
 	check(content_good(fd, &file, 9), kind, "content");
 	nr_retrieved += __builtin_popcount(file.present);
 	close(fd);
+}
+
+static void make_huge_chain(int session)
+{
+	int fd = new_memfd("huge", GIB, MFD_HUGETLB | MFD_HUGE_1GB);
+
+	write_huge(fd, GIB, 43, 0);
+	preserve(session, fd, 1);
+	close(fd);
+}
+
+static void see_huge_chain(int session, const char *kind)
+{
+	int fd = luo_retrieve_fd(session, 1);
+
+	check(huge_good(fd, GIB, 43, 0), kind, "content");
+	close(fd);
+}
+
+/* A page that hugetlb_cma= has given. */
+static int try_cma(void)
+{
+	int session, fd;
+
+	open_device(100);
+	session = open_session(luo_create(device, "cma"), "cma");
+	write_number(POOL_1G "nr_hugepages", 2);
+	check(pool_number(POOL_1G, "free_hugepages") == 1, "cma", "there is one");
+	fd = new_memfd("cma", GIB, MFD_HUGETLB | MFD_HUGE_1GB);
+	write_huge(fd, GIB, 44, 0);
+	check(luo_preserve_fd(session, fd, 1) == -EBUSY, "cma", "it cannot be preserved");
+	check(huge_good(fd, GIB, 44, 0), "cma", "and is as it was");
+	close(fd);
+	write_number(POOL_1G "nr_hugepages", 0);
+	return failed;
 }
 
 static void hand_on(const char *name)
@@ -445,7 +632,7 @@ static long node_in_use(int node)
 /* Some on each of two nodes, more on the second one. */
 static const struct file on_node[2] = {
 	{ 3, 0x7, 0, false, 0, 0 },
-	{ 5, 0x1f, 0, true, 0, 0 },
+	{ 21, 0x1fffff, 0, true, 0, 0 },
 };
 
 static void make_nodes(int session)
@@ -516,6 +703,115 @@ static void see_faulty(int session, const char *kind)
 	check(nr_failed > 10, kind, "retrieves fail for lack of memory");
 	check(as_expected == NR_FAULTY, kind, "and for no other reason");
 	check(good == NR_FAULTY, kind, "content when they are tried again");
+}
+
+#define OPTIMIZE	"/proc/sys/vm/hugetlb_optimize_vmemmap"
+
+/* One is poisoned in the next kernel before it is retrieved: where it is, another file says. */
+#define POISONED_PAGE	300
+
+static void make_poisoned(int session)
+{
+	int where = new_memfd("where", PAGE, 0), i, fd;
+	__u64 *pfns = map(where, 0, PAGE);
+
+	preserve(session, where, 0);
+	for (i = 1; i <= 2; i++) {
+		fd = make_file(&faulty, 50 + i);
+		pfns[i] = pfn_of_huge(fd, HUGE_2M, 2);
+		preserve(session, fd, i);
+		close(fd);
+	}
+	close(where);
+}
+
+static void see_poisoned(int session, const char *kind)
+{
+	int where = luo_retrieve_fd(session, 0), next, i, fd, pages = HUGE_2M / PAGE;
+	__u64 *pfns = map(where, 0, PAGE);
+	char page[PAGE];
+
+	for (i = 1; i <= 2; i++) {
+		write_number("/sys/kernel/debug/hwpoison/corrupt-pfn", pfns[i] + POISONED_PAGE);
+		if (write_number(OPTIMIZE, i == 2))
+			die(OPTIMIZE);
+		fd = luo_retrieve_fd(session, i);
+		check(fd >= 0 && huge_good(fd, HUGE_2M, 50 + i, 0) &&
+		      huge_good(fd, HUGE_2M, 50 + i, 2), kind, "what is not poisoned is there");
+		check(pread(fd, page, PAGE, (2 * pages + POISONED_PAGE) * PAGE) < 0 && errno == EIO,
+		      kind, "the page that is cannot be read");
+		check(pread(fd, page, PAGE, (2 * pages + POISONED_PAGE + 1) * PAGE) == PAGE, kind,
+		      "and the one behind it can");
+		next = open_session(luo_create(device, "poison"), "poison");
+		check(luo_preserve_fd(next, fd, 1) == -EHWPOISON, kind, "is not handed over again");
+		close(next);
+		nr_retrieved += nr_present(&faulty);
+		close(fd);
+	}
+	close(where);
+}
+
+/* Pages of 1 GiB, of which struct pages cannot be freed for lack of memory. */
+#define NR_OPTIMIZED	3
+
+static void make_optimized(int session)
+{
+	int i, fd;
+
+	for (i = 1; i <= NR_OPTIMIZED; i++) {
+		fd = new_memfd("optimized", GIB, MFD_HUGETLB | MFD_HUGE_1GB);
+		write_huge(fd, GIB, i, 0);
+		preserve(session, fd, i);
+		close(fd);
+	}
+}
+
+#define KPF_COMPOUND_HEAD	15
+#define KPF_COMPOUND_TAIL	16
+
+/* Whether of the struct pages of a huge page one is that of a head, and all others of tails. */
+static bool struct_pages_good(int fd)
+{
+	int flags = open("/proc/kpageflags", O_RDONLY);
+	static __u64 all[GIB / PAGE];
+	long pfn = pfn_of_huge(fd, GIB, 0), i, heads = 0, tails = 0;
+
+	if (flags < 0 || pread(flags, all, sizeof(all), pfn * 8) != sizeof(all))
+		die("kpageflags");
+	close(flags);
+	for (i = 0; i < GIB / PAGE; i++) {
+		heads += all[i] >> KPF_COMPOUND_HEAD & 1;
+		tails += all[i] >> KPF_COMPOUND_TAIL & 1;
+	}
+	if (heads == 1 && tails == GIB / PAGE - 1)
+		return true;
+
+	printf("note %ld heads, %ld tails\n", heads, tails);
+	return false;
+}
+
+static void see_optimized(int session, const char *kind)
+{
+	int i, fd, tries = 0;
+
+	if (prepare_faults() || write_number(OPTIMIZE, 1))
+		die("fault injection");
+
+	for (i = 1; i <= NR_OPTIMIZED; i++) {
+		/* Splitting page tables takes a page for each of eight parts. */
+		fail_after_pages(3 + 2 * i);
+		fd = luo_retrieve_fd(session, i);
+		fail_after_pages(-1);
+		while (fd == -ENOMEM && tries++ < 10)
+			fd = luo_retrieve_fd(session, i);
+		check(fd >= 0 && huge_good(fd, GIB, i, 0), kind, "content");
+		check(struct_pages_good(fd), kind, "struct pages");
+		close(fd);
+	}
+
+	/* With CONFIG_DEBUG_VM, freeing them looks at each. */
+	check(write_number(POOL_1G "nr_hugepages", 0) == 0 &&
+	      pool_number(POOL_1G, "nr_hugepages") == 0, kind, "they can be freed");
 }
 
 /*
@@ -657,7 +953,13 @@ const struct kind kinds[] = {
 	{ "discarded", make_discarded, see_discarded },
 	{ "reserved", make_reserved, see_reserved },
 	{ "writer", make_writer, see_writer },
+	{ "moved", make_moved, see_moved },
+	{ "crossing", make_crossing, see_crossing },
+	{ "divided", make_divided, see_divided },
+	{ "poisoned", make_poisoned, see_poisoned },
+	{ "optimized", make_optimized, see_optimized },
 	{ "chain", make_chain, see_chain },
+	{ "huge_chain", make_huge_chain, see_huge_chain },
 	{ "nodes", make_nodes, see_nodes },
 	{ "faulty", make_faulty, see_faulty },
 	{ "charged", make_charged, see_charged },
@@ -694,6 +996,9 @@ int main(int argc, char **argv)
 {
 	if (argc > 2 && !strcmp(argv[1], "after"))
 		return run_after(argc, argv);
+
+	if (argc == 2 && !strcmp(argv[1], "from-cma"))
+		return try_cma();
 
 	if (run_kinds(argc, argv))
 		return failed;

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# Memfds of hugetlb are retrieved while one allocation after the other fails, and in a cgroup
-# that has no room. The kernel needs config.faults.
+# Memfds of hugetlb are retrieved while one allocation after the other fails, in a cgroup that
+# has no room, and when memory was poisoned. The kernel needs config.faults.
 
 STAGES=2
-MEM=3G
-APPEND="liveupdate=on default_hugepagesz=2M hugepages=300"
+MEM=6G
+APPEND="liveupdate=on default_hugepagesz=2M hugepages=300 hugepagesz=1G hugepages=3"
 TIMEOUT=${KHO_TIMEOUT:-300}
 
 CGROUP=/sys/fs/cgroup
 
 stage1()
 {
-	program luo_hugetlb keep faulty charged
+	program luo_hugetlb keep faulty charged poisoned optimized
 	next_stage 2
 }
 
@@ -22,6 +22,8 @@ stage2()
 	mkdir $CGROUP/huge
 	program luo_hugetlb after faulty
 	program luo_hugetlb after charged
+	program luo_hugetlb after poisoned
+	program luo_hugetlb after optimized
 	check_eq "no huge page is charged in the end" "0 0" \
 		"$(cat $CGROUP/huge/hugetlb.2MB.current $CGROUP/huge/hugetlb.2MB.rsvd.current | tr '\n' ' ' | sed 's/ $//')"
 	no_leaks
