@@ -112,6 +112,14 @@ def scattered(runs, folios):
             runs[name].operation("restore", "scattered")["instructions_per_item"]}
 
 
+def slope(points):
+    """What one more adds, by least squares."""
+    mean_x = sum(x for x, _ in points) / len(points)
+    mean_y = sum(y for _, y in points) / len(points)
+    return (sum((x - mean_x) * (y - mean_y) for x, y in points) /
+            sum((x - mean_x) ** 2 for x, _ in points))
+
+
 def fit(points):
     """Exponent, by least squares in logarithms."""
     points = [(math.log(p["folios"]), math.log(p["added_instructions"])) for p in points
@@ -119,13 +127,9 @@ def fit(points):
               p.get("added_instructions", 0) > 0]
     if len(points) < 2:
         raise Failed("too few measurements for an exponent")
-    mean_x = sum(x for x, _ in points) / len(points)
-    mean_y = sum(y for _, y in points) / len(points)
-    slope = (sum((x - mean_x) * (y - mean_y) for x, y in points) /
-             sum((x - mean_x) ** 2 for x, _ in points))
     points.sort()
     steps = [(y2 - y1) / (x2 - x1) for (x1, y1), (x2, y2) in zip(points, points[1:])]
-    return {"exponent": round(slope, 3),
+    return {"exponent": round(slope(points), 3),
             "steepest_exponent": round(max(steps), 3),
             "from_folios": round(math.exp(points[0][0])),
             "to_folios": round(math.exp(points[-1][0]))}
@@ -217,6 +221,7 @@ def results(about, runs):
         data["sender_check"] = attempt(sender_check, about, runs)
     if "memfd" in runs:
         data["memfds"] = attempt(memfds, runs["memfd"])
+        data["gigantic"] = attempt(gigantic, about, runs)
     if "tests" in runs:
         data["tests_pass"] = attempt(lambda: bool(runs["tests"].get("passed")))
     return data
@@ -268,14 +273,14 @@ def blackout_rows(data):
 
     rows.insert(0, Row("noise: two blackouts with nothing preserved differ by",
                        millions(data["noise_instructions"]), "{:,.2f} M"))
-    slope = data["scattered_fit"]
-    whole = (pick(slope, "from_folios"), pick(slope, "to_folios")) == \
+    fitted = data["scattered_fit"]
+    whole = (pick(fitted, "from_folios"), pick(fitted, "to_folios")) == \
         (EXPONENT_FROM, EXPONENT_TO)
     rows.append(Row("exponent of that, from 10,000 to 1,000,000",
-                    pick(slope, "exponent") if whole else
+                    pick(fitted, "exponent") if whole else
                     {"error": "the ends of this range were not measured"},
                     "{:.2f}", at_most(1.05), "<= 1.05", "2.0"))
-    rows.append(Row("... where it is steepest", pick(slope, "steepest_exponent"), "{:.2f}"))
+    rows.append(Row("... where it is steepest", pick(fitted, "steepest_exponent"), "{:.2f}"))
 
     for region in data["contiguous"]:
         small = region["gib"] == 2
@@ -365,6 +370,56 @@ def memfd_rows(data):
     ]
 
 
+def gigantic(about, runs):
+    """Instructions for each huge page of 1 GiB, and the memory that lists them."""
+    counts = [int(n) for n in about["pages"].split()]
+    if len(counts) < 2:
+        raise Failed("too few numbers of huge pages for a slope")
+    added_by = {n: added(runs, f"gigantic_{n}", "gigantic_0")["added_instructions"]
+                for n in counts}
+    last = runs[f"gigantic_{counts[-1]}"]
+
+    def cost(what):
+        pages, ticks = (int(word) for word in last.get(what))
+        return ticks / pages
+
+    data = {"pages": counts[-1],
+            "added_instructions": [{"pages": n, "instructions": added_by[n]} for n in counts],
+            "added_instructions_per_page": round(slope(list(added_by.items()))),
+            "metadata_bytes": last.number("gigantic_metadata")}
+    for what in ("preserve_gigantic", "retrieve_gigantic", "retrieve_gigantic_optimized",
+                 "finish_gigantic"):
+        data[f"{what}_instructions_per_page"] = round(cost(what))
+    for what in ("", "_optimized"):
+        data[f"whole{what}_instructions_per_page"] = \
+            data["added_instructions_per_page"] + data["finish_gigantic_instructions_per_page"] + \
+            data[f"retrieve_gigantic{what}_instructions_per_page"]
+    return data
+
+
+def gigantic_rows(data):
+    pages = data.get("pages", "some")
+    return [
+        Row("preserve a memfd of hugetlb, per 1 GiB",
+            pick(data, "preserve_gigantic_instructions_per_page"), "{:,.0f}",
+            at_most(3000), "<= 3,000"),
+        Row("blackout added by each page of 1 GiB",
+            millions(pick(data, "added_instructions_per_page")), "{:,.2f} M",
+            at_most(0.1), "<= 0.1 M"),
+        Row("retrieve it, per 1 GiB",
+            millions(pick(data, "retrieve_gigantic_instructions_per_page")), "{:,.2f} M"),
+        Row("... with its struct pages freed",
+            millions(pick(data, "retrieve_gigantic_optimized_instructions_per_page")),
+            "{:,.2f} M"),
+        Row("boot, retrieve and finish, per 1 GiB",
+            millions(pick(data, "whole_instructions_per_page")), "{:,.2f} M"),
+        Row("... with its struct pages freed",
+            millions(pick(data, "whole_optimized_instructions_per_page")), "{:,.2f} M"),
+        Row(f"memory to preserve {pages} pages of 1 GiB", pick(data, "metadata_bytes"),
+            "{:,} bytes", at_most(64 << 10), "<= 64 KiB"),
+    ]
+
+
 def checksum_rows(data):
     if "error" in data:
         return [Row("checksum", data)]
@@ -396,6 +451,8 @@ def rows_of(data):
         (sender_check_rows(data["sender_check"]) if "sender_check" in data else [])
     if "memfds" in data:
         rows += memfd_rows(data["memfds"])
+    if "gigantic" in data:
+        rows += gigantic_rows(data["gigantic"])
     if "tests_pass" in data:
         rows.append(Row("12 GiB of reserve_mem on 16 GiB, and a run across nodes",
                         "pass" if data["tests_pass"] is True else data["tests_pass"], "{}",

@@ -14,6 +14,8 @@
 #	BENCH_REGIONS	list of the sizes of reserve_mem regions, in GiB
 #	BENCH_ITEMS	number of items that operations are measured with
 #	BENCH_CHECK	number of scattered folios for the check before the reboot
+#	BENCH_PAGES	list of the numbers of huge pages of 1 GiB that are handed over; the
+#			host needs that much memory
 #	BENCH_LIMIT	seconds that all of it may take; one measurement, a third
 #	BENCH_KERNEL	directory in build/ with another kernel, such as
 #			mainline-x86_64-7.3;
@@ -28,6 +30,7 @@ folios=${BENCH_FOLIOS:-1000 10000 50000 200000 1000000}
 regions=${BENCH_REGIONS:-2 48}
 items=${BENCH_ITEMS:-262144}
 check_folios=${BENCH_CHECK:-1000000}
+pages=${BENCH_PAGES:-4 8 12}
 limit=${BENCH_LIMIT:-1800}
 kernel=${BENCH_KERNEL:-x86_64}
 nodebug=${BENCH_KERNEL:-x86_64-nodebug}
@@ -111,6 +114,10 @@ measure_all() {
 	if run bench-programs "Building the programs of live update" luo_programs; then
 		programs=(-b "$build/liveupdate/luo_bench")
 		measure memfd "Memfds" "$nodebug" bench "" "" memfd
+		for n in 0 $pages; do
+			measure "gigantic_$n" "Memfds with $n pages of 1 GiB" "$nodebug" bench 14G \
+				"khopages=$n hugepages=$n" gigantic
+		done
 		programs=()
 	else
 		fail memfd "its programs do not build"
@@ -128,6 +135,7 @@ describe() {
 	echo "about regions $regions"
 	echo "about folios $folios"
 	echo "about check_folios $check_folios"
+	echo "about pages $pages"
 }
 
 case ${1:-} in
@@ -136,7 +144,7 @@ case ${1:-} in
 *) die "usage: bench.sh [--rst]" ;;
 esac
 
-for n in $folios $regions $items $check_folios $limit; do
+for n in $folios $regions $items $check_folios $pages $limit; do
 	case $n in
 	*[!0-9]* | 0*) die "$n is not a number that makes sense here" ;;
 	esac

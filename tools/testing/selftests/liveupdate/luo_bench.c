@@ -7,6 +7,10 @@
  *				which an image must be loaded
  *	luo_bench preserve	make memfds, preserve them, and stay in the background
  *	luo_bench retrieve	after the kexec
+ *	luo_bench gigantic NR	make two memfds of hugetlb that have NR pages of 1 GiB
+ *				together, preserve them, and stay in the background
+ *	luo_bench gigantic	after the kexec: retrieve them, and have the struct pages of
+ *				one of them freed
  *
  * Prints "value WHAT FOLIOS TICKS", and "value WHAT_bytes BYTES" for what a file costs
  * that is mostly a hole.
@@ -157,9 +161,81 @@ static void bench_freeze(void)
 	printf("value freeze_added %d %ld\n", ADDED_FOLIOS, number_of(TICKS, "freeze"));
 }
 
+#define NR_GIGANTIC	"/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages"
+#define GIGANTIC	"gigantic"
+
+#ifndef MFD_HUGE_1GB
+#define MFD_HUGE_1GB	(30U << 26)
+#endif
+
+static void preserve_gigantic(long nr)
+{
+	int session = open_session(luo_create(device, GIGANTIC), GIGANTIC), fd, i;
+	unsigned long long before, ticks = 0;
+	long pages, at;
+	char *mem;
+
+	if (read_number(NR_GIGANTIC) != nr) {
+		printf("not ok there are %ld pages\n", read_number(NR_GIGANTIC));
+		exit(1);
+	}
+	pages = read_number(PRESERVED);
+	for (i = 0; i < 2; i++) {
+		fd = new_memfd(GIGANTIC, nr / 2 * GIB, MFD_HUGETLB | MFD_HUGE_1GB);
+		mem = map(fd, 0, nr / 2 * GIB);
+		for (at = 0; at < nr / 2 * GIB; at += GIB)
+			mem[at] = at / GIB + i;
+		munmap(mem, nr / 2 * GIB);
+		before = __rdtsc();
+		preserve(session, fd, i);
+		ticks += __rdtsc() - before;
+		close(fd);
+	}
+	printf("value preserve_gigantic %ld %llu\n", nr, ticks);
+	printf("value gigantic_metadata %ld\n",
+	       (read_number(PRESERVED) - pages) * PAGE - nr * GIB);
+	keep_running();
+}
+
+static void retrieve_gigantic(void)
+{
+	static const char *const whats[2] = { "retrieve_gigantic", "retrieve_gigantic_optimized" };
+	int session = open_session(luo_retrieve(device, GIGANTIC), GIGANTIC), fd, i;
+	unsigned long long before, ticks;
+	long at, nr;
+	char byte;
+
+	for (i = 0; i < 2; i++) {
+		if (write_number(OPTIMIZE, i))
+			die(OPTIMIZE);
+		before = __rdtsc();
+		fd = luo_retrieve_fd(session, i);
+		ticks = __rdtsc() - before;
+		nr = size_of(fd) / GIB;
+		for (at = 0; at < nr; at++)
+			check(pread(fd, &byte, 1, at * GIB) == 1 && byte == (char)(at + i),
+			      GIGANTIC, "is as it was");
+		printf("value %s %ld %llu\n", whats[i], nr, ticks);
+		close(fd);
+	}
+
+	before = __rdtsc();
+	check(luo_finish(session) == 0, GIGANTIC, "is finished");
+	printf("value finish_gigantic %ld %llu\n", 2 * nr, __rdtsc() - before);
+}
+
 int main(int argc, char **argv)
 {
 	open_device(100);
+	if (argc == 3 && !strcmp(argv[1], GIGANTIC)) {
+		preserve_gigantic(atol(argv[2]));
+		return failed;
+	}
+	if (argc == 2 && !strcmp(argv[1], GIGANTIC)) {
+		retrieve_gigantic();
+		return failed;
+	}
+
 	if (argc == 2 && !strcmp(argv[1], "freeze"))
 		bench_freeze();
 	else if (argc == 2 && !strcmp(argv[1], "preserve"))
