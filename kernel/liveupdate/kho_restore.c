@@ -463,7 +463,8 @@ EXPORT_SYMBOL_GPL(kho_restore_folio);
  * struct pages of the folio are freed up to the first @nr_tails.
  *
  * Context: Process context; may sleep.
- * Return: the folio, or
+ * Return:
+ * * the folio
  * * %-ENOENT - @phys is not the head of a preserved folio of more than one page, or was
  *   restored before
  * * %-EXDEV - the folio lies in more than one zone of this kernel, or on more than one node;
