@@ -168,7 +168,7 @@ static void bench_freeze(void)
 #define MFD_HUGE_1GB	(30U << 26)
 #endif
 
-static void preserve_gigantic(long nr)
+static void bench_gigantic(long nr)
 {
 	int session = open_session(luo_create(device, GIGANTIC), GIGANTIC), fd, i;
 	unsigned long long before, ticks = 0;
@@ -228,7 +228,7 @@ int main(int argc, char **argv)
 {
 	open_device(100);
 	if (argc == 3 && !strcmp(argv[1], GIGANTIC)) {
-		preserve_gigantic(atol(argv[2]));
+		bench_gigantic(atol(argv[2]));
 		return failed;
 	}
 	if (argc == 2 && !strcmp(argv[1], GIGANTIC)) {
