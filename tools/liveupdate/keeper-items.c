@@ -228,7 +228,7 @@ static void store(const struct item *item)
 	store_fds(item->key, fds, item->fd < 0 ? 1 : 2);
 }
 
-static bool is_same_file(int a, int b)
+bool is_same_file(int a, int b)
 {
 	struct stat st_a, st_b;
 

@@ -16,6 +16,9 @@
  *
  *	claim UID NAME		make NAME this connection's until it is closed
  *				reply: the names of its files, which may be none; the files
+ *				Files that come with it have locks, see below
+ *	confine			from now on, have the connection ask only for what it has
+ *				claimed, as it is passed to a program that need not ask
  *	get UID NAME		the same without a claim, and there must be files
  *	put UID NAME FD...	keep the files that come with the packet, all or none. One
  *				that is kept under this name already is no error: who has
@@ -28,6 +31,14 @@
  *				after the reply "bye"
  *
  * UID is that of the client, unless it is root.
+ *
+ * A memfd that is locked with flock(2) is in use as well: a process that has opened it again
+ * and locked it need not have a connection. If the keeper dies, and the same process claims
+ * NAME again, it passes the files that it has locked, which shows that they are its own.
+ *
+ * A client whose connection ends before a reply has come does not know whether the request was
+ * done. To ask again does no harm: to put a file twice is no error, and ENOENT says that what
+ * is to be dropped is not there.
  */
 #ifndef KEEPER_H
 #define KEEPER_H
@@ -253,6 +264,9 @@ int drop_items(struct item **dropped, unsigned int nr);
 
 /* Where to remember which lost files were given up. @path is not copied. */
 void remember_dropped_at(const char *path);
+
+/* Whether two descriptors are of the same file, if maybe not of the same open one. */
+bool is_same_file(int a, int b);
 
 /* How many files of @uid there are. */
 unsigned int count_items(uid_t uid);

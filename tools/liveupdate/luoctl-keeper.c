@@ -50,6 +50,7 @@
 
 /* What stands for the name of a connection when a keeper is replaced. */
 #define CLAIM_MARK	'='
+#define CONFINED_MARK	'!'
 
 /* Files of each user but root. */
 #define DEFAULT_LIMIT	64
@@ -69,6 +70,8 @@ struct client {
 	bool has_claim;
 	uid_t claim_uid;
 	char claim[LUO_NAME_SIZE];
+	/* It can ask for nothing else. */
+	bool confined;
 };
 
 static struct client *clients;
@@ -133,6 +136,68 @@ struct request {
 	const char *name;
 };
 
+static bool has_claimed(const struct client *client, const struct request *request)
+{
+	return client->has_claim && client->claim_uid == request->uid &&
+	       !strcmp(client->claim, request->name);
+}
+
+/*
+ * Open the file of an item once more, to see who has locked it. Only a memfd, as to open
+ * another file may do anything. Returns -1 if it cannot be, with EWOULDBLOCK if it is in use.
+ */
+static int open_again(const struct item *item)
+{
+	char path[32];
+
+	if (item->fd < 0 || fcntl(item->fd, F_GET_SEALS) < 0)
+		return -1;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", item->fd);
+	/* Somebody may have a lease. */
+	return open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+}
+
+/* Whether a file that has come with the request is this one, and nobody else has locked it. */
+static bool has_lock(const struct message *msg, const struct item *item)
+{
+	unsigned int i;
+
+	for (i = 0; i < msg->nr_fds; i++) {
+		if (is_same_file(msg->fds[i], item->fd) &&
+		    fcntl(msg->fds[i], F_GET_SEALS) >= 0 && !flock(msg->fds[i], LOCK_EX | LOCK_NB))
+			return true;
+	}
+
+	return false;
+}
+
+/*
+ * Whether another process has locked a file of NAME with flock(2): it uses the file, even if
+ * it has no connection, as QEMU of a luo-vm that was killed. One that has locked it itself, and
+ * connects again, passes the file that has the lock.
+ */
+static bool is_locked_by_other(const struct request *request, const struct message *msg)
+{
+	struct item *item;
+	unsigned int at = 0;
+	bool locked;
+	int fd;
+
+	while ((item = next_item(request->uid, request->name, &at))) {
+		errno = 0;
+		fd = open_again(item);
+		locked = fd < 0 ? errno == EWOULDBLOCK :
+			 flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK;
+		if (fd >= 0)
+			close(fd);
+		if (locked && !has_lock(msg, item))
+			return true;
+	}
+
+	return false;
+}
+
 static bool parse_request(struct client *client, struct message *msg, struct request *request)
 {
 	const char *uid = message_next(msg);
@@ -153,10 +218,31 @@ static bool parse_request(struct client *client, struct message *msg, struct req
 		return false;
 	}
 
+	/* What is not known yet is in nobody's way, and then there it is. */
+	if (!is_list_known())
+		take_over(false);
+	if (!is_list_known()) {
+		reply_error(client, -EAGAIN,
+			    "what is kept as %s is not known yet: the kernel does not list its sessions",
+			    request->name);
+		return false;
+	}
+
 	other = claimed_by_other(client, request->uid, request->name);
 	if (other) {
 		reply_error(client, -EBUSY, "%s is in use by process %d", request->name,
 			    other->pid);
+		return false;
+	}
+	if (has_claimed(client, request))
+		return true;
+	if (client->confined) {
+		reply_error(client, -EPERM, "the connection is for %s only", client->claim);
+		return false;
+	}
+	if (is_locked_by_other(request, msg)) {
+		reply_error(client, -EBUSY, "%s is in use by a process that has locked its memory",
+			    request->name);
 		return false;
 	}
 
@@ -177,13 +263,6 @@ static void handle_get(struct client *client, struct message *msg, bool claim)
 	/* One that cannot be had now must not be taken for one that is not there. */
 	if (is_take_over_left())
 		take_over(false);
-	if (!is_list_known()) {
-		reply_error(client, -EAGAIN,
-			    "what is kept as %s is not known yet: the kernel does not list its sessions",
-			    request.name);
-		return;
-	}
-
 	message_begin(&out);
 	message_add(&out, "0");
 	while ((item = next_item(request.uid, request.name, &at))) {
@@ -376,6 +455,17 @@ static const char *state_of(const struct item *item)
 	return item->session < 0 || item->unfinished ? "unprotected" : "kept";
 }
 
+static void handle_confine(struct client *client)
+{
+	if (!client->has_claim) {
+		reply_error(client, -EINVAL, "a connection without a claim cannot be confined to it");
+		return;
+	}
+
+	client->confined = true;
+	reply_done(client);
+}
+
 static void handle_list(struct client *client)
 {
 	int fd = memfd_create("luo-keeper-list", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -395,6 +485,9 @@ static void handle_list(struct client *client)
 		const struct item *item = items[i];
 
 		if (client->uid && item->uid != client->uid)
+			continue;
+		if (client->confined &&
+		    (item->uid != client->claim_uid || strcmp(item->name, client->claim)))
 			continue;
 		st.st_size = 0;
 		if (item->fd >= 0 && fstat(item->fd, &st))
@@ -451,7 +544,8 @@ static int send_claim(int sock, const struct client *client)
 	if (!client->has_claim || client->closed)
 		return 0;
 
-	snprintf(text, sizeof(text), "%c%u/%s", CLAIM_MARK, client->claim_uid, client->claim);
+	snprintf(text, sizeof(text), "%c%u/%s", client->confined ? CONFINED_MARK : CLAIM_MARK,
+		 client->claim_uid, client->claim);
 	message_begin(&msg);
 	message_add(&msg, "0");
 	message_add(&msg, text);
@@ -497,7 +591,7 @@ static void handle_replace(struct client *client)
 	struct message msg;
 	unsigned int i;
 
-	if (client->uid) {
+	if (client->uid || client->confined) {
 		reply_error(client, -EPERM, "only root can replace the keeper");
 		return;
 	}
@@ -551,6 +645,8 @@ static void handle_request(struct client *client, struct message *msg)
 		handle_put(client, msg);
 	else if (!strcmp(verb, "drop"))
 		handle_drop(client, msg);
+	else if (!strcmp(verb, "confine"))
+		handle_confine(client);
 	else if (!strcmp(verb, "list"))
 		handle_list(client);
 	else if (!strcmp(verb, "replace"))
@@ -719,7 +815,7 @@ static int listen_at(const char *path)
 	return sock;
 }
 
-static void add_claim(int sock, const char *text)
+static void add_claim(int sock, const char *text, bool confined)
 {
 	struct client *client = add_client(sock);
 	const char *slash = strchr(text, '/');
@@ -730,6 +826,7 @@ static void add_claim(int sock, const char *text)
 	client->claim_uid = strtoul(text, NULL, 10);
 	snprintf(client->claim, sizeof(client->claim), "%s", slash + 1);
 	client->has_claim = true;
+	client->confined = confined;
 }
 
 static void add_replaced(struct message *msg)
@@ -741,8 +838,8 @@ static void add_replaced(struct message *msg)
 		key = message_next(msg);
 		if (!key)
 			close(msg->fds[i]);
-		else if (*key == CLAIM_MARK)
-			add_claim(msg->fds[i], key + 1);
+		else if (*key == CLAIM_MARK || *key == CONFINED_MARK)
+			add_claim(msg->fds[i], key + 1, *key == CONFINED_MARK);
 		else if (*key)
 			add_kept_fd(msg->fds[i], key);
 		else

@@ -52,7 +52,9 @@ static _Noreturn void run_command(int keeper, struct kept *kept, char **command)
 	char *names = NULL, number[16];
 	size_t size;
 	FILE *to = open_memstream(&names, &size);
+	struct message msg;
 	unsigned int i;
+	char *text;
 
 	if (!to)
 		fail(EXIT_FAILED, errno, "files");
@@ -63,7 +65,12 @@ static _Noreturn void run_command(int keeper, struct kept *kept, char **command)
 	if (fclose(to))
 		fail(EXIT_FAILED, errno, "files");
 
-	/* NAME is the command's as long as this connection is open. */
+	/* NAME is the command's as long as this connection is open, and nothing else is. */
+	message_begin(&msg);
+	message_add(&msg, KEEPER_PROTOCOL);
+	message_add(&msg, "confine");
+	if (keeper_call(keeper, &msg, &text))
+		fail(EXIT_FAILED, 0, "%s", printable(text));
 	fds[kept->nr] = keeper;
 	place_fds(fds, kept->nr + 1);
 

@@ -299,6 +299,7 @@ class Manager(threading.Thread):
         self.store = []
         self.closing = 0        # files that are given up, but open
         self.close_after = 0
+        self.kill_on = None     # a key, the end of a name, and the process to kill then
         self.ready = 0
         self.start()
 
@@ -326,6 +327,9 @@ class Manager(threading.Thread):
                             self.close(entry[1])
                 for fd in fds:
                     os.close(fd)
+                if self.kill_on and self.kill_on[0] in values and name.endswith(self.kill_on[1]):
+                    self.kill_on[2].kill()
+                    self.kill_on = None
 
     def close(self, fd):
         os.close(fd)
@@ -616,6 +620,61 @@ print(s.recv(1000).decode())"""], user=USER, stdout=subprocess.PIPE, text=True)
     for user in None, USER:
         luoctl("drop", "--kept", "a", user=user)
     luoctl("drop", "--kept", "b", user=USER)
+    die(keeper)
+
+
+# What a command that has inherited the connection as descriptor 4 tries.
+INHERITED = f"""
+import socket
+s = socket.socket(fileno=4)
+for words in ("drop", "{UID}", "b"), ("get", "{UID}", "b"), ("replace",), ("claim", "{UID}", "b"), \\
+             ("list",), ("get", "{UID}", "a"):
+    s.send(b"luo-keeper 1\\0" + b"".join(word.encode() + b"\\0" for word in words))
+    data, fds, _, _ = socket.recv_fds(s, 8192, 64)
+    print(words[0], data.split(b"\\0")[0].decode(), flush=True)
+    if words[0] == "list":
+        print(open("/proc/self/fd/" + str(fds[0])).read(), end="", flush=True)
+"""
+
+
+def inherited():
+    """What a command inherits is good for its own files only."""
+    keeper = start_keeper()
+    make("a", "a")
+    make("b", "b")
+    with open(DIR + "/inherited.py", "w") as file:
+        file.write(INHERITED)
+    command = f"exec /usr/bin/python3 {DIR}/inherited.py"
+    expected = f"drop 1\nget 1\nreplace 1\nclaim 1\nlist 0\n{UID} a ram 65536 kept 0\nget 0\n"
+    check_eq("a command with the connection", expected, run_in("a", command).stdout)
+    check_eq("the other files are there", "b", content_of("b"))
+    user = subprocess.Popen([LUOCTL, "run", "a", "--", "/bin/sh", "-c",
+                             f"echo; read line; {command}"], env=environment, text=True,
+                            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    user.stdout.readline()
+    first, keeper = keeper, start_keeper()
+    first.wait(20)
+    check_eq("after the keeper was replaced", expected, user.communicate("\n", timeout=20)[0])
+
+    # A lock is known to a keeper that is started again.
+    user = subprocess.Popen([LUOCTL, "run", "a", "--", "/usr/bin/python3", "-c", """
+import fcntl, os, sys, time
+lock = os.open("/proc/self/fd/3", os.O_RDWR)
+fcntl.flock(lock, fcntl.LOCK_EX)
+os.close(4)
+print(flush=True)
+time.sleep(100)"""], env=environment, stdout=subprocess.PIPE)
+    user.stdout.readline()
+    for what in "without a connection", "nor another keeper":
+        for verb in ("run", "a", "--", "/bin/true"), ("drop", "--kept", "a"):
+            exits(f"{what}: {verb[0]}", 1, luoctl(*verb), "a process that has locked its memory")
+        exits(f"{what}: another name", 0, run_in("b", "true"))
+        die(keeper)
+        keeper = start_keeper()
+    die(user)
+    check_eq("it is free again", "a", content_of("a"))
+    for name in "a", "b":
+        luoctl("drop", "--kept", name)
     die(keeper)
 
 
@@ -982,6 +1041,7 @@ def main():
     signals(use())
     errors()
     users()
+    inherited()
     hanging()
     kexec()
     lists()
