@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -50,6 +51,12 @@ int keeper_call(int keeper, struct message *msg, char **text)
 	if (err == -EPIPE || err == -ECONNRESET) {
 		*text = strdup("the keeper has closed the connection");
 		return err;
+	}
+	/* The caller has set a time. A reply might come later, for another request. */
+	if (err == -EAGAIN) {
+		shutdown(keeper, SHUT_RDWR);
+		*text = strdup("the keeper does not answer");
+		return -ETIMEDOUT;
 	}
 	if (err) {
 		*text = strdup(strerror(-err));

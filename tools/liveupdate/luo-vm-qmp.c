@@ -10,12 +10,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "luo-vm.h"
 
-/* With emulation and a busy host QEMU takes its time. */
+/* With emulation and a busy host QEMU takes its time. Tests have less. */
+#ifndef REPLY_MS
 #define REPLY_MS	120000
+#endif
+/* For all of the state, without memory. */
+#ifndef MIGRATE_MS
+#define MIGRATE_MS	300000
+#endif
 #define MIGRATE_POLL_US	20000
 
 /* Receive more. Returns 0 or -errno; -EPIPE at the end. */
@@ -145,22 +152,61 @@ bool qmp_string(const struct qmp *qmp, const char *key, char *value, size_t size
 	return true;
 }
 
-int qmp_wait_migrated(struct qmp *qmp)
+static long long now_ms(void)
 {
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
+}
+
+/*
+ * Wait until a migration has ended, and return how, or NULL and the error. Unless it @has_begun
+ * for sure, "" if there is none.
+ */
+static const char *wait_for_end(struct qmp *qmp, bool has_begun, int *err)
+{
+	static const char *const ends[] = { "completed", "failed", "cancelled" };
+	long long until = now_ms() + MIGRATE_MS;
 	char status[32];
-	int err;
+	unsigned int i;
 
 	while (1) {
-		err = qmp_command(qmp, "\"query-migrate\"");
-		if (err)
-			return err;
-		/* At first there is none. */
-		if (qmp_string(qmp, "status", status, sizeof(status))) {
-			if (!strcmp(status, "completed"))
-				return 0;
-			if (!strcmp(status, "failed") || !strcmp(status, "cancelled"))
-				return -EPROTO;
+		*err = qmp_command(qmp, "\"query-migrate\"");
+		if (*err)
+			return NULL;
+		if (!qmp_string(qmp, "status", status, sizeof(status))) {
+			if (!has_begun)
+				return "";
+			*status = '\0';
+		}
+		for (i = 0; i < sizeof(ends) / sizeof(*ends); i++) {
+			if (!strcmp(status, ends[i]))
+				return ends[i];
+		}
+		if (now_ms() > until) {
+			*err = -ETIMEDOUT;
+			return NULL;
 		}
 		usleep(MIGRATE_POLL_US);
 	}
+}
+
+int qmp_wait_migrated(struct qmp *qmp)
+{
+	const char *end;
+	int err;
+
+	end = wait_for_end(qmp, true, &err);
+	if (!end)
+		return err;
+	return strcmp(end, "completed") ? -EPROTO : 0;
+}
+
+void qmp_cancel_migration(struct qmp *qmp)
+{
+	int err;
+
+	if (!qmp_command(qmp, "\"migrate_cancel\""))
+		wait_for_end(qmp, false, &err);
 }

@@ -5,8 +5,13 @@
  * The memory of the machine is kept by luoctl keeper from its first start on. To stop means
  * to pause it and to have the keeper keep the state of its devices as well; to start, to go on
  * from there. The state is kept until QEMU has taken it, so that a start that fails can be
- * tried again, and given up right before the machine goes on: with memory that it has
- * changed since, it would be a state of another time.
+ * tried again. With memory that the machine has changed since, it would be a state of another
+ * time. So it is made void right before the machine goes on, by a write to its memfd: the
+ * keeper may die or restart at any time, and what it is asked for may be done or not.
+ *
+ * The memory has a lock, see flock(2), for as long as luo-vm or QEMU lives: if luo-vm is killed,
+ * nobody else can have the memory before QEMU has ended, and QEMU needs no connection to the
+ * keeper for that, which would let it ask for anything.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -17,6 +22,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -40,6 +46,8 @@ struct machine {
 	struct memory memory[MAX_FDS];
 	unsigned int nr_memory;
 	struct kept kept;
+	int locks[MAX_FDS];	/* the memory, opened once more and locked */
+	unsigned int nr_locks;
 	int signals;
 	pid_t qemu;
 	struct qmp qmp;
@@ -66,25 +74,63 @@ static _Noreturn void fail_usage_of_vm(void)
 	exit(EXIT_USAGE);
 }
 
-/* How long to wait for a keeper that is being started again. */
+/* How long to wait for a keeper that is being started again, or does not know yet. */
 #define RECONNECT_TRIES	100
 #define RECONNECT_US	100000
+#define UNKNOWN_TRIES	60
+#define UNKNOWN_US	1000000
 
-/* Connect to a new keeper, and claim the machine there. Returns whether that was done. */
+/* How long the keeper may take to answer. */
+#define ANSWER_S	60
+
+static int connect_keeper(void)
+{
+	const struct timeval wait = { .tv_sec = ANSWER_S };
+	int keeper = keeper_connect(keeper_socket());
+
+	if (keeper >= 0) {
+		setsockopt(keeper, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
+		setsockopt(keeper, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait));
+	}
+	return keeper;
+}
+
+/* Whether the keeper has died, or hangs, and may have done what it was asked for, or not. */
+static bool is_uncertain(int err)
+{
+	return err == -EPIPE || err == -ECONNRESET || err == -ETIMEDOUT;
+}
+
+static void add_memory_to(struct message *msg, const struct machine *machine)
+{
+	unsigned int i;
+
+	for (i = 0; i < machine->nr_memory; i++) {
+		message_add(msg, machine->memory[i].name);
+		message_add_fd(msg, kept_fd(&machine->kept, machine->memory[i].name));
+	}
+}
+
+/*
+ * Connect to a new keeper, and claim the machine there. If it has memory already, see that the
+ * keeper has the same. Returns whether that was done.
+ */
 static bool reconnect(struct machine *machine)
 {
-	int keeper = keeper_connect(keeper_socket());
+	int keeper = connect_keeper(), err;
 	struct message msg;
 	unsigned int i;
 	char *text;
-	int err;
 
 	if (keeper < 0)
 		return false;
 
+	/* That they are locked by luo-vm shows whose they are. */
 	keeper_request(&msg, "claim", getuid(), machine->name);
+	for (i = 0; i < machine->nr_locks; i++)
+		message_add_fd(&msg, machine->locks[i]);
 	err = keeper_call(keeper, &msg, &text);
-	for (i = 0; i < msg.nr_fds; i++)
+	for (i = 0; !err && i < msg.nr_fds; i++)
 		close(msg.fds[i]);
 	if (err) {
 		keeper_log(LOG_ERR, "%s", text);
@@ -92,14 +138,30 @@ static bool reconnect(struct machine *machine)
 		close(keeper);
 		return false;
 	}
+	if (machine->nr_locks) {
+		keeper_request(&msg, "put", getuid(), machine->name);
+		add_memory_to(&msg, machine);
+		err = keeper_call(keeper, &msg, &text);
+		if (err) {
+			keeper_log(LOG_ERR, "memory of %s is not kept: %s", machine->name, text);
+			free(text);
+		}
+		if (is_uncertain(err)) {
+			close(keeper);
+			return false;
+		}
+	}
 
 	close(machine->keeper);
 	machine->keeper = keeper;
 	return true;
 }
 
-/* Ask the keeper. Returns whether it has done it; says why not. */
-static bool ask_keeper(struct machine *machine, struct message *msg)
+/*
+ * Ask the keeper, and ask again if it dies or does not know yet: what it is asked for has to be
+ * such that it can be done twice. Returns 0; or -errno, and says why.
+ */
+static int ask_keeper(struct machine *machine, struct message *msg)
 {
 	const struct message request = *msg;
 	unsigned int tries;
@@ -107,7 +169,7 @@ static bool ask_keeper(struct machine *machine, struct message *msg)
 	int err;
 
 	err = keeper_call(machine->keeper, msg, &text);
-	for (tries = 0; (err == -EPIPE || err == -ECONNRESET) && tries < RECONNECT_TRIES; tries++) {
+	for (tries = 0; is_uncertain(err) && tries < RECONNECT_TRIES; tries++) {
 		usleep(RECONNECT_US);
 		if (!reconnect(machine))
 			continue;
@@ -115,33 +177,108 @@ static bool ask_keeper(struct machine *machine, struct message *msg)
 		*msg = request;
 		err = keeper_call(machine->keeper, msg, &text);
 	}
-	if (!err)
-		return true;
+	for (tries = 0; err == -EAGAIN && tries < UNKNOWN_TRIES; tries++) {
+		if (!tries)
+			keeper_log(LOG_WARNING, "%s", text);
+		free(text);
+		usleep(UNKNOWN_US);
+		*msg = request;
+		err = keeper_call(machine->keeper, msg, &text);
+	}
+	if (err) {
+		keeper_log(err == -ENOENT || err == -EEXIST ? LOG_INFO : LOG_ERR, "%s", text);
+		free(text);
+	}
 
-	keeper_log(LOG_ERR, "%s", text);
-	free(text);
-	return false;
+	return err;
 }
 
-static bool put_state(struct machine *machine, int state)
+/* Give up the state, or all of the machine. Returns 0 when it is not there, or -errno. */
+static int drop(struct machine *machine, const char *fdname)
 {
 	struct message msg;
-
-	keeper_request(&msg, "put", getuid(), machine->name);
-	message_add(&msg, STATE);
-	message_add_fd(&msg, state);
-	return ask_keeper(machine, &msg);
-}
-
-/* Give up the state, or all of the machine. */
-static bool drop(struct machine *machine, const char *fdname)
-{
-	struct message msg;
+	int err;
 
 	keeper_request(&msg, "drop", getuid(), machine->name);
 	if (fdname)
 		message_add(&msg, fdname);
-	return ask_keeper(machine, &msg);
+	err = ask_keeper(machine, &msg);
+	return err == -ENOENT ? 0 : err;
+}
+
+/* Have the state kept, and see that the memory is. Returns 0 or -errno. */
+static int put_state(struct machine *machine, int state)
+{
+	struct message msg, again;
+	int err;
+
+	keeper_request(&msg, "put", getuid(), machine->name);
+	add_memory_to(&msg, machine);
+	message_add(&msg, STATE);
+	message_add_fd(&msg, state);
+	again = msg;
+	err = ask_keeper(machine, &msg);
+	/* One that is void, and could not be given up when it was made so. */
+	if (err == -EEXIST && !drop(machine, STATE))
+		err = ask_keeper(machine, &again);
+	return err;
+}
+
+/* What a state that is void begins with. */
+static const char void_mark[] = "luo-vm: the machine has gone on since this was its state\n";
+
+/* The beginning of the state before it is made void. */
+static char void_before[sizeof(void_mark)];
+
+static bool is_void(int state)
+{
+	char mark[sizeof(void_mark)];
+
+	return pread(state, mark, sizeof(mark), 0) == sizeof(mark) &&
+	       !memcmp(mark, void_mark, sizeof(mark));
+}
+
+/* Make sure that nothing ever goes on from this state. Returns 0 or -errno. */
+static int make_void(struct machine *machine, int state)
+{
+	if (pread(state, void_before, sizeof(void_before), 0) == sizeof(void_before) &&
+	    pwrite(state, void_mark, sizeof(void_mark), 0) == sizeof(void_mark))
+		return 0;
+
+	/* Somebody has sealed it. */
+	return drop(machine, STATE);
+}
+
+/* Undo make_void(), as the machine has not gone on. Returns 0 or -errno. */
+static int make_valid(struct machine *machine, int state)
+{
+	if (!is_void(state))
+		return put_state(machine, state);
+
+	return pwrite(state, void_before, sizeof(void_before), 0) == sizeof(void_before) ? 0 : -EIO;
+}
+
+/* Open memory once more, and lock it. Exits if another process has done so. */
+static void lock_memory(struct machine *machine, int fd)
+{
+	char path[32];
+	int lock;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	lock = open(path, O_RDWR | O_CLOEXEC);
+	if (lock < 0)
+		fail(EXIT_FAILED, errno, "memory of %s", machine->name);
+	if (flock(lock, LOCK_EX | LOCK_NB))
+		fail(EXIT_FAILED, errno == EWOULDBLOCK ? 0 : errno,
+		     "memory of %s is in use by a process that has locked it, as by QEMU of a luo-vm that was killed",
+		     machine->name);
+	machine->locks[machine->nr_locks++] = lock;
+}
+
+static void unlock_memory(struct machine *machine)
+{
+	while (machine->nr_locks)
+		close(machine->locks[--machine->nr_locks]);
 }
 
 /*
@@ -155,20 +292,32 @@ static int claim(struct machine *machine)
 	unsigned int i;
 	int state;
 
-	machine->keeper = need_keeper();
+	close(need_keeper());
+	machine->keeper = connect_keeper();
 	keeper_request(&msg, "claim", getuid(), machine->name);
-	if (!ask_keeper(machine, &msg))
+	if (ask_keeper(machine, &msg))
 		exit(EXIT_FAILED);
 	keeper_take_files(&msg, kept);
 
+	/* Before it is given up: it may still be that of a machine that runs. */
+	for (i = 0; i < kept->nr; i++) {
+		if (strcmp(kept->names[i], STATE))
+			lock_memory(machine, kept->fds[i]);
+	}
+	unlock_memory(machine);
+
 	state = kept_fd(kept, STATE);
+	if (state >= 0 && is_void(state)) {
+		keeper_log(LOG_WARNING, "%s has gone on since its state was kept", machine->name);
+		state = -1;
+	}
 	if (state < 0 && kept->nr) {
 		/* QEMU or the kernel has died: nothing can go on with this memory alone. */
 		keeper_log(LOG_WARNING, "there is memory of %s, but no state: it starts anew",
 			   machine->name);
 		for (i = 0; i < kept->nr; i++)
 			close(kept->fds[i]);
-		if (!drop(machine, NULL))
+		if (drop(machine, NULL))
 			exit(EXIT_FAILED);
 	}
 	for (i = 0; state >= 0 && i < machine->nr_memory; i++) {
@@ -185,7 +334,9 @@ static int claim(struct machine *machine)
 	/* Sees that sizes are the same, too. */
 	claim_memory(machine->keeper, getuid(), machine->name, machine->memory,
 		     machine->nr_memory, kept);
-	return state;
+	for (i = 0; i < machine->nr_memory; i++)
+		lock_memory(machine, kept_fd(kept, machine->memory[i].name));
+	return kept_fd(kept, STATE);
 }
 
 static void add_arg(char ***args, unsigned int *nr, char *arg)
@@ -227,7 +378,7 @@ static void start_qemu(struct machine *machine, char **command, bool resume)
 	for (; *command; command++)
 		add_arg(&args, &nr, *command);
 	for (i = 0; i < machine->nr_memory; i++) {
-		fd = kept_fd(&machine->kept, machine->memory[i].name);
+		fd = machine->locks[i];
 		add_arg(&args, &nr, "-object");
 		object = text_of("memory-backend-file,share=on,id=%s,size=%llu,mem-path=%s/%d",
 				 machine->memory[i].name, machine->memory[i].size,
@@ -254,10 +405,8 @@ static void start_qemu(struct machine *machine, char **command, bool resume)
 		/* What a terminal sends to all is for luo-vm. */
 		setpgid(0, 0);
 		inherit(socks[1]);
-		/* If luo-vm is killed, nobody else can have the memory before QEMU has ended. */
-		inherit(machine->keeper);
-		for (i = 0; i < machine->nr_memory; i++)
-			inherit(kept_fd(&machine->kept, machine->memory[i].name));
+		for (i = 0; i < machine->nr_locks; i++)
+			inherit(machine->locks[i]);
 		unsetenv("NOTIFY_SOCKET");
 		execvp(args[0], args);
 		fail(EXIT_FAILED, errno, "%s", args[0]);
@@ -268,6 +417,27 @@ static void start_qemu(struct machine *machine, char **command, bool resume)
 		kill(machine->qemu, SIGKILL);
 		fail(EXIT_FAILED, 0, "QEMU has not started; it says why");
 	}
+}
+
+/* How long QEMU may take to end when it was told to, and no longer runs the machine. */
+#define QUIT_MS	20000
+
+/* Have QEMU end. */
+static void end_qemu(struct machine *machine)
+{
+	unsigned int ms;
+
+	qmp_command(&machine->qmp, "\"quit\"");
+	for (ms = 0; ms < QUIT_MS; ms += 10) {
+		if (waitpid(machine->qemu, NULL, WNOHANG))
+			return;
+		usleep(10000);
+	}
+
+	keeper_log(LOG_WARNING, "QEMU of %s does not end, and is killed", machine->name);
+	kill(machine->qemu, SIGKILL);
+	while (waitpid(machine->qemu, NULL, 0) < 0 && errno == EINTR)
+		;
 }
 
 /* Wait for the end of QEMU. Returns an exit status. */
@@ -320,7 +490,7 @@ static int move_state(struct machine *machine, const char *command, const char *
 	return err ? err : qmp_wait_migrated(qmp);
 }
 
-/* Go on from the state. Returns false if that failed; then nothing is lost. */
+/* Go on from the state. Returns false if that failed, and QEMU is to end. */
 static bool resume(struct machine *machine, int state)
 {
 	char text[256];
@@ -335,16 +505,38 @@ static bool resume(struct machine *machine, int state)
 	}
 
 	/* The memory will not be that of this state any more. */
-	if (!drop(machine, STATE))
+	err = make_void(machine, state);
+	if (err) {
+		keeper_log(LOG_ERR,
+			   "%s does not go on, as its state cannot be made void: both are kept",
+			   machine->name);
 		return false;
-	if (!qmp_command(&machine->qmp, "\"cont\""))
-		return true;
+	}
 
-	keeper_log(LOG_ERR, "%s does not go on: %s", machine->name,
-		   words_of(&machine->qmp, text, sizeof(text)));
-	if (put_state(machine, state))
+	err = qmp_command(&machine->qmp, "\"cont\"");
+	/* QEMU itself says that it has not. */
+	if (err == -EPROTO) {
+		keeper_log(LOG_ERR, "%s does not go on: %s", machine->name,
+			   words_of(&machine->qmp, text, sizeof(text)));
+		if (make_valid(machine, state)) {
+			/* It is paused, and can be stopped. */
+			keeper_log(LOG_ERR, "its state cannot be kept again: QEMU does not end");
+			return true;
+		}
 		keeper_log(LOG_ERR, "its memory and state are kept, and it can be tried again");
-	return false;
+		return false;
+	}
+	/* Nobody knows whether it has, for a moment. */
+	if (err == -ETIMEDOUT)
+		keeper_log(LOG_ERR,
+			   "whether %s goes on is not known, as QEMU does not answer: QEMU is left alone. If the machine hangs, stop it: it starts anew then, as its old state may not fit its memory and disk any more",
+			   machine->name);
+	else if (err)
+		keeper_log(LOG_ERR,
+			   "whether %s has gone on is not known, as QEMU has ended: its old state is not used again, as it may not fit the memory and disk any more. The next start starts anew",
+			   machine->name);
+	drop(machine, STATE);
+	return !err || err == -ETIMEDOUT;
 }
 
 /* Whether systemd has this job. */
@@ -369,6 +561,27 @@ static bool is_host_going_down(void)
 		has_job(jobs, " halt.target "));
 }
 
+/* How often to ask QEMU to go on, which it does not do as long as it writes the state. */
+#define CONT_TRIES	50
+#define CONT_US		100000
+
+/* Have the machine go on when it was paused in vain. */
+static void go_on(struct machine *machine)
+{
+	char text[256];
+	unsigned int tries = 0;
+	int err;
+
+	do {
+		if (tries)
+			usleep(CONT_US);
+		err = qmp_command(&machine->qmp, "\"cont\"");
+	} while (err == -EPROTO && ++tries < CONT_TRIES);
+	if (err)
+		keeper_log(LOG_ERR, "%s does not go on, and nothing of it is kept: %s",
+			   machine->name, words_of(&machine->qmp, text, sizeof(text)));
+}
+
 /*
  * Pause, and have the state kept. Returns 0 when it is, and QEMU has ended. If it cannot be
  * kept the machine goes on.
@@ -383,23 +596,32 @@ static int suspend(struct machine *machine)
 		return -errno;
 
 	err = qmp_command(&machine->qmp, "\"stop\"");
-	if (!err)
+	if (!err) {
 		err = move_state(machine, "migrate", "cat >", state);
+		/* It must not go on while QEMU writes. */
+		if (err)
+			qmp_cancel_migration(&machine->qmp);
+	}
 	if (err) {
 		keeper_log(LOG_ERR, "the state of %s cannot be saved: %s", machine->name,
+			   err == -ETIMEDOUT ? "QEMU takes too long" :
 			   words_of(&machine->qmp, text, sizeof(text)));
-	} else if (!put_state(machine, state)) {
-		keeper_log(LOG_ERR, "the state of %s cannot be kept", machine->name);
-		err = -EIO;
+	} else {
+		err = put_state(machine, state);
+		if (err)
+			keeper_log(LOG_ERR, "the state of %s cannot be kept", machine->name);
 	}
-	close(state);
 	if (err) {
-		qmp_command(&machine->qmp, "\"cont\"");
+		/* A keeper that has died may have it after all. */
+		if (make_void(machine, state))
+			keeper_log(LOG_WARNING, "the keeper may have a state of %s", machine->name);
+		close(state);
+		go_on(machine);
 		return err;
 	}
 
-	qmp_command(&machine->qmp, "\"quit\"");
-	wait_for_qemu(machine);
+	close(state);
+	end_qemu(machine);
 	keeper_log(LOG_INFO, "%s is paused, and kept", machine->name);
 	return 0;
 }
@@ -407,7 +629,7 @@ static int suspend(struct machine *machine)
 /* Run until the machine is stopped. Returns an exit status. */
 static int run(struct machine *machine)
 {
-	bool going_down = false, alone = false;
+	bool alone = false;
 	struct signalfd_siginfo signal;
 	int status;
 
@@ -434,10 +656,10 @@ static int run(struct machine *machine)
 			continue;
 
 		notify("STOPPING=1");
-		if (!going_down && !is_host_going_down() && !suspend(machine))
+		/* Also if that has failed before. */
+		if (!is_host_going_down() && !suspend(machine))
 			return EXIT_OK;
 		/* The guest shall not lose its power: it is told to shut down, as with a button. */
-		going_down = true;
 		keeper_log(LOG_NOTICE, "%s is told to shut down", machine->name);
 		qmp_command(&machine->qmp, "\"system_powerdown\"");
 	}

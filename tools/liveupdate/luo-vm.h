@@ -34,7 +34,13 @@ int qmp_drain(struct qmp *qmp);
 /* Copy the value of a string in the last reply. Returns false if there is none. */
 bool qmp_string(const struct qmp *qmp, const char *key, char *value, size_t size);
 
-/* Wait until a migration in either direction ends. Returns 0, or as qmp_command(). */
+/*
+ * Wait until a migration in either direction ends. Returns 0, or as qmp_command(); -ETIMEDOUT
+ * also if it does not end.
+ */
 int qmp_wait_migrated(struct qmp *qmp);
+
+/* Cancel a migration that may go on, and wait for that, for as long as QEMU answers. */
+void qmp_cancel_migration(struct qmp *qmp);
 
 #endif /* LUO_VM_H */
