@@ -39,7 +39,7 @@ static int cmd_kexec(int argc, char **argv)
 		{}
 	};
 	struct image image = {};
-	bool load_only = false, discard = false, if_needed = false;
+	bool load_only = false, discard = false, if_needed = false, is_needed;
 	const char *problem;
 	int option, device, err;
 
@@ -65,13 +65,13 @@ static int cmd_kexec(int argc, char **argv)
 		fail(EXIT_FAILED, 0, "%s", problem);
 	if (!discard)
 		check_unfinished();
-	if (if_needed && is_image("handover")) {
-		print_status();
-		return EXIT_OK;
-	}
-	/* If another program has the device, luoctl check loads nothing. */
+	/*
+	 * If another program has the device, luoctl check loads nothing. Before it is excluded,
+	 * what is loaded may be what it tries, and unloads.
+	 */
 	device = exclude_check();
-	err = load_image(&image);
+	is_needed = !if_needed || !is_image("handover");
+	err = is_needed ? load_image(&image) : 0;
 	if (device >= 0)
 		close(device);
 	if (err)

@@ -465,6 +465,23 @@ check_excludes()
 	done
 	check_eq "what luoctl kexec loads stays loaded" 0 $lost
 
+	# As luoctl check does, but slowly.
+	(
+		echo luoctl > /proc/self/comm
+		exec 9< /dev/liveupdate
+		kexec -s -l /boot/bzImage --reuse-cmdline
+		sleep 2
+		kexec -u
+	) &
+	pid=$!
+	check "a kernel is loaded to try that" \
+		eventually grep -qx handover /sys/kernel/kho/outgoing/image
+	exits 0 "luoctl kexec --if-needed meanwhile" \
+		luoctl kexec /boot/bzImage --reuse-cmdline --load-only --if-needed
+	wait $pid
+	check_eq "what it has loaded stays loaded" 1 "$(cat /sys/kernel/kexec_loaded)"
+	kexec -u
+
 	exec 9< /dev/liveupdate
 	exits 0 "check while another program has the device" \
 		luoctl check /boot/bzImage --reuse-cmdline
