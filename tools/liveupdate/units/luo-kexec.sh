@@ -10,7 +10,9 @@ luoctl=@sbindir@/kho-luoctl
 KERNEL=${KERNEL:-/vmlinuz}
 INITRD=${INITRD:-/initrd.img}
 
-case $(systemctl list-jobs --no-legend --no-pager) in
+# If systemd does not tell, it may be a kexec. To load a kernel in vain does no harm.
+jobs=$(systemctl list-jobs --no-legend --no-pager) || jobs=" kexec.target "
+case $jobs in
 *" kexec.target "*) ;;
 *) exit 0 ;;
 esac
@@ -25,5 +27,8 @@ fi
 
 [ "$(cat /sys/kernel/liveupdate/outgoing/nr_files)" != 0 ] || exit 0
 echo "<3>the kexec is cancelled, as files in sessions would be lost" >&2
-systemctl cancel
+systemctl cancel || echo "<2>the kexec cannot be cancelled" >&2
+# It is being stopped, and somebody may try the kexec again: it has to be there then.
+systemctl --no-block start luo-kexec.service ||
+	echo "<2>luo-kexec.service is not started again: start it before a kexec" >&2
 exit 1
