@@ -279,7 +279,11 @@ runs_kexec() {
 		echo "systemctl \$*" >> "$bin/called"
 		[ "\$1" != list-jobs ] || echo "$2" | grep .
 	END
-	printf '#!/bin/sh\necho "luoctl $1" >> "%s/called"\nexit %s\n' "$bin" "$3" > "$bin/kho-luoctl"
+	cat > "$bin/kho-luoctl" <<- END
+		#!/bin/sh
+		echo "luoctl \$1" >> "$bin/called"
+		exit $3
+	END
 	chmod +x "$bin"/*
 	sed "s|@sbindir@|$bin|" "$tool/units/luo-kexec.sh" > "$bin/luo-kexec"
 	local is=0
@@ -295,6 +299,7 @@ calls() {
 }
 
 kexec_unit() {
+	local again="systemctl --no-block start luo-kexec.service"
 	# Without live update there are no files, as far as the script can see.
 	[ ! -e /sys/kernel/liveupdate ] || return 0
 	runs_kexec 0 "1 reboot.target start waiting" 1
@@ -302,7 +307,7 @@ kexec_unit() {
 	runs_kexec 0 "1 kexec.target start waiting" 0
 	calls "systemctl list-jobs,luoctl kexec"
 	runs_kexec 1 "1 kexec.target start waiting" 1
-	calls "systemctl list-jobs,luoctl kexec,systemctl cancel,systemctl --no-block start luo-kexec.service"
+	calls "systemctl list-jobs,luoctl kexec,systemctl cancel,$again"
 	# It is not known.
 	runs_kexec 0 "" 0
 	calls "systemctl list-jobs,luoctl kexec"

@@ -458,7 +458,7 @@ static const char *state_of(const struct item *item)
 static void handle_confine(struct client *client)
 {
 	if (!client->has_claim) {
-		reply_error(client, -EINVAL, "a connection without a claim cannot be confined to it");
+		reply_error(client, -EINVAL, "a connection that has claimed nothing");
 		return;
 	}
 
