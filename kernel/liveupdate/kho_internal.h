@@ -235,6 +235,17 @@ u32 kho_checksum_node(u32 crc, phys_addr_t phys);
 u64 kho_checksum_end(u32 crc);
 void kho_checksum_seal(void);
 
+/* kho_timing.c */
+struct kho_boot;
+u32 kho_timing_checksum(const struct kho_boot *boot);
+const char *kho_timing_problem(const struct kho_boot *boot, const struct kho_boot *own);
+const char *kho_timing_blackout_problem(const struct kho_boot *boot, u64 start, u64 end,
+					u64 tsc_khz);
+void kho_timing_begin(void);
+void kho_timing_seal(void);
+bool kho_timing_has_blackout(void);
+s64 kho_blackout_us(void);
+
 /* kho_hold.c */
 int kho_hold_init(void);
 void kho_hold_drop(void);

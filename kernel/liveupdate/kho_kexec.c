@@ -225,6 +225,8 @@ int kho_kexec_prepare(struct kimage *image)
 	unsigned long nr_pages;
 	int err;
 
+	kho_timing_begin();
+
 	/* Who returns to this kernel loses nothing. */
 	if (image->preserve_context)
 		return 0;
@@ -284,4 +286,5 @@ void kho_kexec_seal(void)
 	local_irq_disable();
 	if (kho_out_not_ready() != -EOPNOTSUPP)
 		kho_checksum_seal();
+	kho_timing_seal();
 }

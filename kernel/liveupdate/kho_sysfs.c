@@ -106,6 +106,16 @@ static ssize_t unclaimed_bytes_show(struct kobject *kobj,
 
 static struct kobj_attribute unclaimed_bytes_attr = __ATTR_RO(unclaimed_bytes);
 
+static ssize_t blackout_us_show(struct kobject *kobj, struct kobj_attribute *attr,
+				char *buf)
+{
+	s64 us = kho_blackout_us();
+
+	return us < 0 ? us : sysfs_emit(buf, "%lld\n", us);
+}
+
+static struct kobj_attribute blackout_us_attr = __ATTR_RO(blackout_us);
+
 static int show_range(struct seq_file *m, phys_addr_t start, phys_addr_t end)
 {
 	seq_printf(m, "%#llx-%#llx %llu KiB\n", (u64)start, (u64)end - 1,
@@ -355,6 +365,8 @@ static int __init create_in(struct kobject *root)
 
 	err = sysfs_create_file(dir, &in_preserved_attr.attr) ?:
 	      sysfs_create_file(dir, &unclaimed_bytes_attr.attr) ?:
+	      (kho_timing_has_blackout() ?
+	       sysfs_create_file(dir, &blackout_us_attr.attr) : 0) ?:
 	      kho_sysfs_list(dir, "ranges", &ranges_ops, &kho_in.tree);
 	if (err)
 		kobject_put(dir);

@@ -9,10 +9,10 @@ LIST=/sys/kernel/debug/liveupdate
 # shellcheck disable=SC2034
 TEST=/sys/kernel/debug/luo_test
 
-# What is preserved without any test: the root FDT, kexec-metadata, and the five
-# pages of samples/kho.
+# What is preserved without any test: the root FDT, kexec-metadata, kholts-boot, and
+# the five pages of samples/kho.
 # shellcheck disable=SC2034 # for the tests
-OWN_PAGES=7
+OWN_PAGES=8
 
 # The host takes lines that begin with this word; see vmtest.sh. They go through
 # the log of the kernel, whose own messages would end up in their middle else.

@@ -20,7 +20,7 @@ stage2()
 suites()
 {
 	local suite
-	for suite in kho_radix kho_api kho_block kho_scratch luo; do
+	for suite in kho_radix kho_api kho_block kho_scratch kho_timing luo; do
 		check "suite $suite passes" \
 			log "^\(\[[ 0-9.]*\] \)\?ok [0-9]* $suite\$"
 	done
