@@ -17,6 +17,7 @@ struct side {
 	long long nr_sessions;
 	long long bytes;	/* outgoing: preserved; incoming: unclaimed */
 	long long preserved;	/* incoming */
+	long long blackout_us;	/* incoming */
 	bool listed;		/* @list is valid */
 	struct session_list list;
 };
@@ -27,12 +28,14 @@ static void read_side(struct side *side, bool incoming)
 		.key = incoming ? "incoming" : "outgoing",
 		.title = incoming ? "From the previous kernel" : "For the next kernel",
 		.incoming = incoming,
+		.blackout_us = -1,
 	};
 
 	if (incoming) {
 		side->nr_sessions = sysfs_number(LUO_DIR "incoming/nr_sessions");
 		side->bytes = sysfs_number(KHO_DIR "incoming/unclaimed_bytes");
 		side->preserved = sysfs_number(KHO_DIR "incoming/preserved_bytes");
+		side->blackout_us = sysfs_number(KHO_DIR "incoming/blackout_us");
 		/* There is no such directory if nothing was handed over. */
 		if (side->nr_sessions >= 0 && side->bytes < 0) {
 			side->bytes = 0;
@@ -108,6 +111,8 @@ static void json_side(const struct side *side)
 	if (side->incoming) {
 		json_number("preserved_bytes", side->preserved);
 		json_number("unclaimed_bytes", side->bytes);
+		if (side->blackout_us >= 0)
+			json_number("blackout_us", side->blackout_us);
 	} else if (side->bytes >= 0) {
 		json_number("preserved_bytes", side->bytes);
 	}
@@ -181,6 +186,9 @@ void print_status(void)
 	printf("Scratch: %s\n", human(scratch));
 	print_side(&sides[0]);
 	print_side(&sides[1]);
+	if (sides[1].blackout_us >= 0)
+		printf("The last blackout took %lld.%lld ms.\n", sides[1].blackout_us / 1000,
+		       sides[1].blackout_us % 1000 / 100);
 	if (!sides[0].listed)
 		puts("Only root can see which sessions there are.");
 }
@@ -198,7 +206,7 @@ const struct verb status_verb = {
 	.usage = "",
 	.help =
 	"Show how much memory is handed over to the next kernel, and how much of that of\n"
-	"the previous kernel is unclaimed, and the sessions.\n",
+	"the previous kernel is unclaimed, the sessions, and how long the last blackout was.\n",
 	.run = cmd_status,
 };
 

@@ -129,6 +129,7 @@ stage2()
 	status='j["incoming"]["sessions"]'
 	is_json "status" "[s['state'] for s in $status] == ['unclaimed'] * 7" status --json
 	is_json "status" "j['incoming']['unclaimed_bytes'] >= (128 << 20) + 3000000" status --json
+	says_blackout
 	exits 0 "list" luoctl list files
 	says "incoming: session files: 7 files, .* MiB, 0 retrieved, unclaimed"
 	says "  token 4: memfd-v2, 2.9 MiB, unclaimed"
@@ -188,6 +189,20 @@ stage2()
 
 	REMOVE=liveupdate=on
 	next_stage 3
+}
+
+# says_blackout: how long the last blackout was, unless the TSC turned out not to be stable
+says_blackout()
+{
+	local us=/sys/kernel/kho/incoming/blackout_us
+	if ! log "kho: blackout of "; then
+		say "note there is no blackout: $(dmesg | grep -i 'tsc.*unstable\|kholts-boot ignored')"
+		check "it is not in the status" eval '! luoctl status | grep -q blackout'
+		return
+	fi
+	is_json "status" "j['incoming']['blackout_us'] == $(cat $us)" status --json
+	exits 0 "status" luoctl status
+	says "The last blackout took [0-9]*\.[0-9] ms\."
 }
 
 # Without live update.
