@@ -74,7 +74,7 @@ inputs = $(guest) $(composed)/$(call word_of_name,3)/tests/$(@F).sh \
 	$(if $(filter successor_without,$(@F)),$(wildcard $(build)/cloud/vmlinuz))
 
 # First those that take long.
-slow := chain sender_damage luoctl memfd_chain memfd large_late memfd_dense faults memfd_faults efi \
+slow := blackout chain sender_damage luoctl memfd_chain memfd large_late memfd_dense faults memfd_faults efi \
 	reserve_mem_large fragmentation storm ioctl_storm
 slow_first = $(filter $(slow),$(1)) $(filter-out $(slow),$(1))
 

@@ -7,6 +7,8 @@ python3 damage edit RAM ADDRESS... KIND
                                 damage what is in the file RAM, and say what is
                                 expected; with the addresses that kho_pause.c
                                 prints
+python3 damage boot RAM ADDRESS... KIND
+                                change what is said of clocks; KIND is one of boot.py
 python3 damage check LOG        whether the log of a test has what was expected
 python3 damage replay PROGRAM [KIND...]
                                 try all kinds in user space, or these: PROGRAM is
@@ -19,6 +21,7 @@ import re
 import sys
 
 # Those that are not used here have kinds of damage.
+import boot
 import chance
 import checksum
 import fdt
@@ -54,6 +57,8 @@ def main(command="", *args):
         print(*(name for name, kind in KINDS.items() if kind.group == args[0]))
     elif command == "edit" and len(args) > 2:
         edit(args[0], args[1:-1], args[-1])
+    elif command == "boot" and len(args) > 2:
+        boot.change(Ram(args[0]), int(args[1], 16), args[-1])
     elif command == "check" and len(args) == 1:
         check(args[0])
     elif command == "replay" and args:
