@@ -1,7 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
 """bench-plot.py JSON SVG: plot what scattered folios add to the blackout, from the
-results of bench.sh, on logarithmic axes."""
+results of bench.sh, on logarithmic axes.
+
+bench-plot.py --phases JSON SVG: draw the phases of the whole blackout, before and after.
+"""
 
 import json
 import math
@@ -34,6 +37,25 @@ STYLE = """
     text.ours, circle.ours { fill: #58a6ff; }
   }
 """
+
+
+PHASE_STYLE = """
+  text { font: 13px sans-serif; fill: #24292f; }
+  .title { font-size: 16px; }
+  .back { fill: #ffffff; }
+  .grid { stroke: #d8dee4; }
+  rect.check { fill: #8250df; }
+  rect.leave { fill: #bc4c00; }
+  rect.early { fill: #0969da; }
+  rect.late { fill: #54aeff; }
+  @media (prefers-color-scheme: dark) {
+    text { fill: #e6edf3; }
+    .back { fill: #0d1117; }
+    .grid { stroke: #30363d; }
+  }
+"""
+PHASES = {"check": "image is checked, drivers are told", "leave": "previous kernel leaves",
+          "early": "next kernel boots, until other CPUs", "late": "and until init"}
 
 
 class Axis:
@@ -135,13 +157,67 @@ def plot(data):
     yield "</svg>"
 
 
+def bars(data):
+    """(label, {phase: instructions}) of each bar that is known."""
+    for point in data.get("whole_blackout", []):
+        initrd = f"initrd of {point['initrd_kib'] / 1024:.2f} MiB"
+        if "before" in point:
+            yield f"{initrd}, before", point["before"]
+        if "phases" in point:
+            yield f"{initrd}, after", point["phases"]
+
+
+def plot_phases(data):
+    rows = list(bars(data))
+    if not rows:
+        sys.exit("bench-plot.py: no whole blackout was measured")
+    left, top, step = 210, 60, 40
+    height = top + step * len(rows) + 90
+    end = max(sum(phases.values()) for _, phases in rows) / 1e6
+    end = math.ceil(end / 100) * 100
+
+    def x_at(millions):
+        return round(left + millions / end * (WIDTH - left - 80), 1)
+
+    yield (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
+           f'width="{WIDTH}" height="{height}" role="img">')
+    yield "<!-- SPDX-License-Identifier: GPL-2.0-only -->"
+    yield "<title>Phases of the whole blackout, in millions of instructions</title>"
+    yield f"<style>{PHASE_STYLE}</style>"
+    yield f'<rect class="back" width="{WIDTH}" height="{height}"/>'
+    yield text(left, 28, "The whole blackout, in millions of instructions", kind="title")
+    bottom = top + step * len(rows)
+    for mark in range(0, end + 1, 100):
+        yield (f'<line class="grid" x1="{x_at(mark)}" x2="{x_at(mark)}" y1="{top - 10}" '
+               f'y2="{bottom}"/>')
+        yield text(x_at(mark), bottom + 18, mark, "middle")
+    for i, (label, phases) in enumerate(rows):
+        y, begin = top + step * i, 0
+        yield text(left - 8, y + 17, label, "end")
+        for phase in PHASES:
+            part = phases[phase] / 1e6
+            yield (f'<rect class="{phase}" x="{x_at(begin)}" y="{y}" '
+                   f'width="{round(x_at(begin + part) - x_at(begin), 1)}" height="24">'
+                   f"<title>{PHASES[phase]}: {part:,.1f} M</title></rect>")
+            begin += part
+        yield text(x_at(begin) + 6, y + 17, f"{begin:,.0f}")
+    for i, (phase, label) in enumerate(PHASES.items()):
+        x, y = 20 + i % 2 * 350, bottom + 36 + i // 2 * 22
+        yield f'<rect class="{phase}" x="{x}" y="{y}" width="14" height="14"/>'
+        yield text(x + 20, y + 12, label)
+    yield "</svg>"
+
+
 def main(args):
+    draw = plot
+    if args and args[0] == "--phases":
+        draw, args = plot_phases, args[1:]
     if len(args) != 2:
         sys.exit(__doc__)
     with open(args[0], encoding="utf-8") as file:
         data = json.load(file)
     with open(args[1], "w", encoding="utf-8") as file:
-        file.writelines(line + "\n" for line in plot(data))
+        file.writelines(line + "\n" for line in draw(data))
 
 
 main(sys.argv[1:])

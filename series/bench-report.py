@@ -17,6 +17,16 @@ TARGET = {10000: 10000000, 50000: 50000000}
 POINTS = ["at_mark", "at_param", "at_pre_smp", "at_init"]
 PARTS = ["reboot", "early", "late"]
 CHECK_TARGET = 20000000
+# The whole blackout, with initrds of these sizes in KiB: of mainline 7.3.4, at most, and before
+# the next kernel took over rates of clocks and cleared the bounce buffer once.
+WHOLE_MAINLINE = {768: 1691000000, 34816: 1591000000}
+WHOLE_TARGET = {768: 720000000, 34816: 820000000}
+WHOLE_POINTS = ["at_leave", "at_reboot", "at_param", "at_pre_smp", "at_main"]
+WHOLE_PHASES = ["check", "leave", "early", "late"]
+WHOLE_BEFORE = {
+    768: dict(zip(WHOLE_PHASES, [3360593, 2169449, 335802006, 73216688])),
+    34816: dict(zip(WHOLE_PHASES, [11023756, 2169694, 336205028, 131675394])),
+}
 EXPONENT_FROM, EXPONENT_TO = 10000, 1000000
 
 
@@ -54,6 +64,14 @@ class Run:
             raise Failed(f"{self.name} has times in the wrong order: {at}")
         parts = {part: at[i + 1] - at[i] for i, part in enumerate(PARTS)}
         return {"all": at[-1] - at[0], **parts}
+
+    def whole(self):
+        """Instructions from reboot() to the first one of init, and of the phases."""
+        at = [self.number(point) for point in WHOLE_POINTS]
+        if at != sorted(at) or 0 in at:
+            raise Failed(f"{self.name} has times in the wrong order: {at}")
+        return {"instructions": at[-1] - at[0],
+                "phases": {phase: at[i + 1] - at[i] for i, phase in enumerate(WHOLE_PHASES)}}
 
     def operation(self, op, pattern):
         """Instructions for one item, without those of the loop."""
@@ -222,6 +240,11 @@ def results(about, runs):
     if "memfd" in runs:
         data["memfds"] = attempt(memfds, runs["memfd"])
         data["gigantic"] = attempt(gigantic, about, runs)
+    if "initrds" in about:
+        data["whole_blackout"] = [
+            {"initrd_kib": n, **attempt(runs[f"whole_{n}"].whole),
+             **({"before": WHOLE_BEFORE[n]} if n in WHOLE_BEFORE else {})}
+            for n in (int(word) for word in about["initrds"].split())]
     if "tests" in runs:
         data["tests_pass"] = attempt(lambda: bool(runs["tests"].get("passed")))
     return data
@@ -420,6 +443,18 @@ def gigantic_rows(data):
     ]
 
 
+def whole_rows(points):
+    rows = []
+    for point in points:
+        n = point["initrd_kib"]
+        limit = WHOLE_TARGET.get(n, 0) / 1e6
+        rows.append(Row(f"the whole blackout, initrd of {n / 1024:.2f} MiB",
+                        millions(pick(point, "instructions")), "{:,.1f} M",
+                        limit and at_most(limit), limit and f"<= {limit:.0f} M" or "",
+                        n in WHOLE_MAINLINE and f"{WHOLE_MAINLINE[n] / 1e6:,.0f} M" or ""))
+    return rows
+
+
 def checksum_rows(data):
     if "error" in data:
         return [Row("checksum", data)]
@@ -443,7 +478,8 @@ def sender_check_rows(data):
 
 
 def rows_of(data):
-    rows = blackout_rows(data["blackout"]) + operation_rows(data) + [
+    rows = whole_rows(data.get("whole_blackout", [])) + \
+        blackout_rows(data["blackout"]) + operation_rows(data) + [
         Row("memory to preserve a GiB, scattered",
             pick(data, "metadata", "scattered_bytes_per_gib"), "{:,} bytes"),
         Row("... dense", pick(data, "metadata", "dense_bytes_per_gib"), "{:,} bytes"),

@@ -4,9 +4,9 @@
 # bench.sh [--rst]
 #
 # Measure what a handover costs, in QEMU, and compare it with what it may cost:
-# build/bench.json, build/bench.svg, and a table. With --rst, measure nothing but
-# print the last results as a table for Documentation/core-api/kho/bench.rst, which
-# says how all this is measured.
+# build/bench.json, build/bench.svg, build/bench-phases.svg, and a table. With --rst,
+# measure nothing but print the last results as a table for
+# Documentation/core-api/kho/bench.rst, which says how all this is measured.
 #
 # The environment can have
 #
@@ -16,6 +16,7 @@
 #	BENCH_CHECK	number of scattered folios for the check before the reboot
 #	BENCH_PAGES	list of the numbers of huge pages of 1 GiB that are handed over; the
 #			host needs that much memory
+#	BENCH_INITRDS	list of the sizes of initrds for the whole blackout, in KiB
 #	BENCH_LIMIT	seconds that all of it may take; one measurement, a third
 #	BENCH_KERNEL	directory in build/ with another kernel, such as
 #			mainline-x86_64-7.3;
@@ -31,6 +32,7 @@ regions=${BENCH_REGIONS:-2 48}
 items=${BENCH_ITEMS:-262144}
 check_folios=${BENCH_CHECK:-1000000}
 pages=${BENCH_PAGES:-4 8 12}
+initrds=${BENCH_INITRDS:-768 34816}
 limit=${BENCH_LIMIT:-1800}
 kernel=${BENCH_KERNEL:-x86_64}
 nodebug=${BENCH_KERNEL:-x86_64-nodebug}
@@ -118,9 +120,17 @@ measure_all() {
 			measure "gigantic_$n" "Memfds with $n pages of 1 GiB" "$nodebug" bench 14G \
 				"khopages=$n hugepages=$n" gigantic
 		done
+		programs=(-b "$build/liveupdate/luo_next")
+		for n in $initrds; do
+			measure "whole_$n" "The whole blackout, initrd of $n KiB" "$kernel" bench "" \
+				"khoinitrd=$n" whole
+		done
 		programs=()
 	else
 		fail memfd "its programs do not build"
+		for n in $initrds; do
+			fail "whole_$n" "its programs do not build"
+		done
 	fi
 	measure tests "12 GiB of reserve_mem, and nodes within a block" \
 		"$kernel" tests "" "" reserve_mem_large numa
@@ -136,6 +146,7 @@ describe() {
 	echo "about folios $folios"
 	echo "about check_folios $check_folios"
 	echo "about pages $pages"
+	echo "about initrds $initrds"
 }
 
 case ${1:-} in
@@ -144,7 +155,7 @@ case ${1:-} in
 *) die "usage: bench.sh [--rst]" ;;
 esac
 
-for n in $folios $regions $items $check_folios $pages $limit; do
+for n in $folios $regions $items $check_folios $pages $initrds $limit; do
 	case $n in
 	*[!0-9]* | 0*) die "$n is not a number that makes sense here" ;;
 	esac
@@ -160,5 +171,7 @@ measure_all
 
 python3 "$top/series/bench-report.py" "$values" "$results.json" || rc=1
 python3 "$top/series/bench-plot.py" "$results.json" "$results.svg"
+[ -n "${BENCH_KERNEL:-}" ] ||
+	python3 "$top/series/bench-plot.py" --phases "$results.json" "$results-phases.svg" || rc=1
 echo "${results#"$top"/}.json, ${results#"$top"/}.svg: $SECONDS s"
 [ $rc = 0 ] || die "not all could be measured, see above"
