@@ -235,7 +235,10 @@ void __init kho_scratch_note_use(void)
  */
 void __init kho_note_late_use(unsigned long nr_pages)
 {
-	used_late += PFN_PHYS(nr_pages);
+	/* What has been restored by now is no memory that booting takes. */
+	unsigned long restored = kho_in.nr_pages - atomic_long_read(&kho_in.nr_unclaimed);
+
+	used_late += PFN_PHYS(nr_pages - min(nr_pages, restored));
 }
 
 /**

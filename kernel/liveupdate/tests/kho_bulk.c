@@ -17,7 +17,7 @@
  *		free			free it
  *	/sys/kernel/debug/kho_bulk/report	what came of it, "name value"
  *
- * kho_bulk.early=1 restores in an initcall.
+ * kho_bulk.early=1 restores in an initcall, and 2 does so before the other CPUs are up.
  *
  * Nothing of all this is in scratch. It uses only the public API.
  */
@@ -645,16 +645,26 @@ static int __init bulk_init(void)
 }
 device_initcall(bulk_init);
 
-static bool early;
-module_param(early, bool, 0444);
-MODULE_PARM_DESC(early, "restore in an initcall");
+static unsigned int early;
+module_param(early, uint, 0444);
+MODULE_PARM_DESC(early, "restore in an initcall (1), or before the other CPUs are up (2)");
 
 /* Before others use the amount of memory. */
 static int __init bulk_restore_early(void)
 {
 	guard(mutex)(&lock);
-	if (early)
+	if (early == 1)
 		cmd_restore(0, 0, 0);
 	return 0;
 }
 subsys_initcall(bulk_restore_early);
+
+/* Before all memory is there. */
+static int __init bulk_restore_before_smp(void)
+{
+	guard(mutex)(&lock);
+	if (early == 2)
+		cmd_restore(0, 0, 0);
+	return 0;
+}
+early_initcall(bulk_restore_before_smp);
