@@ -197,7 +197,8 @@ static int hand_sessions_over(void)
  * itself has a use for it.
  *
  * Context: kernel_kexec(), with the kexec lock held, while everything runs. Does not wait
- *	    for longer than %LUO_REBOOT_SECONDS: to power off takes the same lock.
+ *	    for longer than %LUO_REBOOT_SECONDS, and %SYNC_SECONDS for file systems: to power
+ *	    off waits for that. Operations of handlers are not interrupted.
  * Return:
  * * 0 - this kernel is at its end
  * * %-EBUSY - files or sessions would be lost
