@@ -157,7 +157,9 @@ blackout_is_known()
 # us_of_phases: microseconds of all and of each phase, from the line of the log
 us_of_phases()
 {
-	sed 's/^blackout of \([0-9.]*\) ms: \([0-9.]*\) ms in the previous kernel, \([0-9.]*\) ms until this one began, \([0-9.]*\) ms until init$/\1 \2 \3 \4/' |
+	local ms='\([0-9.]*\) ms'
+	sed -n "s/^blackout of $ms: $ms in the previous kernel, $ms until this one began, \
+$ms until init\$/\1 \2 \3 \4/p" |
 		awk '{ for (i = 1; i <= NF; i++) printf "%.0f ", $i * 1000 }'
 }
 

@@ -196,7 +196,8 @@ says_blackout()
 {
 	local us=/sys/kernel/kho/incoming/blackout_us
 	if ! log "kho: blackout of "; then
-		say "note there is no blackout: $(dmesg | grep -i 'tsc.*unstable\|kholts-boot ignored')"
+		dmesg | grep -i 'tsc.*unstable\|kholts-boot ignored' |
+			say_lines "note there is no blackout:"
 		check "it is not in the status" eval '! luoctl status | grep -q blackout'
 		return
 	fi
