@@ -113,6 +113,17 @@ static void bench_preserve(void)
 	keep_running();
 }
 
+/*
+ * Have the struct pages of huge pages freed, or not. For the first such page the kernel patches
+ * itself, which is no cost of the file: that is a page of the pool.
+ */
+static void set_optimize(int optimize)
+{
+	if (write_number(OPTIMIZE, optimize) ||
+	    (optimize && write_number(NR_HUGEPAGES, read_number(NR_HUGEPAGES) + 1)))
+		die(OPTIMIZE);
+}
+
 static void bench_retrieve(void)
 {
 	int session = open_session(luo_retrieve(device, NAME), NAME), fd;
@@ -120,8 +131,8 @@ static void bench_retrieve(void)
 	unsigned int i;
 
 	for (i = 0; i < NR_FILES; i++) {
-		if (files[i].flags & MFD_HUGETLB && write_number(OPTIMIZE, files[i].optimize))
-			die(OPTIMIZE);
+		if (files[i].flags & MFD_HUGETLB)
+			set_optimize(files[i].optimize);
 		before = __rdtsc();
 		fd = luo_retrieve_fd(session, i);
 		ticks = __rdtsc() - before;
@@ -206,8 +217,7 @@ static void retrieve_gigantic(void)
 	char byte;
 
 	for (i = 0; i < 2; i++) {
-		if (write_number(OPTIMIZE, i))
-			die(OPTIMIZE);
+		set_optimize(i);
 		before = __rdtsc();
 		fd = luo_retrieve_fd(session, i);
 		ticks = __rdtsc() - before;
