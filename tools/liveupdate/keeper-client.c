@@ -96,8 +96,7 @@ int kept_fd(const struct kept *kept, const char *name)
 	return -1;
 }
 
-/* Parse a size such as 4G. Returns where it ends, or NULL. */
-static const char *parse_size(const char *text, unsigned long long *size)
+const char *parse_size(const char *text, unsigned long long *size)
 {
 	static const char units[] = "KMGT";
 	const char *unit;

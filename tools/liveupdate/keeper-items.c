@@ -16,7 +16,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -140,42 +139,41 @@ struct item *find_item(uid_t uid, const char *name, const char *fdname)
 	return NULL;
 }
 
-unsigned int count_items(uid_t uid)
+unsigned int count_items(uid_t uid, bool all_but_root)
 {
 	unsigned int i, nr = 0;
 
 	for (i = 0; i < nr_items; i++)
-		nr += items[i]->uid == uid;
+		nr += all_but_root ? items[i]->uid != 0 : items[i]->uid == uid;
 
 	return nr;
 }
 
-static void *close_thread(void *data)
+unsigned long long count_bytes(uid_t uid, bool all_but_root)
 {
-	close((int)(intptr_t)data);
-	return NULL;
-}
+	unsigned long long bytes = 0;
+	unsigned int i;
 
-void close_foreign(int fd)
-{
-	pthread_attr_t attr;
-	pthread_t thread;
-	int err;
-
-	/* Nothing can make this wait. */
-	if (fcntl(fd, F_GET_SEALS) >= 0) {
-		close(fd);
-		return;
+	for (i = 0; i < nr_items; i++) {
+		if (all_but_root ? items[i]->uid != 0 : items[i]->uid == uid)
+			bytes = add_bytes(bytes, items[i]->bytes);
 	}
 
-	pthread_attr_init(&attr);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	pthread_attr_setstacksize(&attr, 1 << 16);
-	err = pthread_create(&thread, &attr, close_thread, (void *)(intptr_t)fd);
-	pthread_attr_destroy(&attr);
-	/* Rather one that stays open. */
-	if (err)
-		keeper_log(LOG_WARNING, "a file of a client stays open: %s", strerror(err));
+	return bytes;
+}
+
+unsigned long long bytes_of_file(int fd)
+{
+	unsigned long long size, allocated;
+	struct stat st;
+
+	if (fstat(fd, &st) || st.st_size < 0)
+		return 0;
+
+	/* There may be memory behind the end. */
+	size = st.st_size;
+	allocated = st.st_blocks * 512ULL;
+	return size > allocated ? size : allocated;
 }
 
 static int open_device(void)
@@ -354,6 +352,7 @@ static int take_file(int device, struct item *item, int from)
 	if (fchown(fd, item->uid, -1))
 		keeper_log(LOG_WARNING, "%s: owner: %s", item->key, strerror(errno));
 	item->fd = fd;
+	item->bytes = bytes_of_file(fd);
 	item->session = session;
 	store(item);
 	return 0;
@@ -563,7 +562,7 @@ void add_kept_fd(int fd, const char *key)
 
 	if (!item) {
 		keeper_log(LOG_WARNING, "a file is called %s, as none of a keeper is: closed", key);
-		close_foreign(fd);
+		close_foreign(fd, 0);
 		return;
 	}
 	if (item->fd >= 0) {
@@ -571,11 +570,12 @@ void add_kept_fd(int fd, const char *key)
 		if (!is_same_file(fd, item->fd))
 			keeper_log(LOG_ERR, "%s: there is a second file with this name: closed",
 				   key);
-		close_foreign(fd);
+		close_foreign(fd, item->uid);
 		return;
 	}
 
 	item->fd = fd;
+	item->bytes = bytes_of_file(fd);
 }
 
 void add_kept_session(int session)
@@ -648,6 +648,7 @@ int put_item(uid_t uid, const char *name, const char *fdname, int fd)
 	}
 
 	item->fd = fd;
+	item->bytes = bytes_of_file(fd);
 	item->session = session;
 	store(item);
 	return 0;
@@ -726,7 +727,7 @@ int drop_items(struct item **dropped, unsigned int nr)
 		if (dropped[i]->session >= 0)
 			close(dropped[i]->session);
 		if (dropped[i]->fd >= 0)
-			close_foreign(dropped[i]->fd);
+			close_foreign(dropped[i]->fd, dropped[i]->uid);
 	}
 	wait_for_sessions(dropped, nr);
 	for (i = 0; i < nr; i++)

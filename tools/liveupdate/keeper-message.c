@@ -15,7 +15,7 @@
 
 union control {
 	struct cmsghdr header;
-	char space[CMSG_SPACE(MAX_FDS * sizeof(int))];
+	char space[CMSG_SPACE(MAX_PACKET_FDS * sizeof(int))];
 };
 
 void message_begin(struct message *msg)
@@ -121,7 +121,7 @@ int message_receive(int sock, struct message *msg, int flags)
 
 	if (!got && !msg->nr_fds)
 		return -EPIPE;
-	if (!got || (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) || msg->data[got - 1])
+	if (!got || msg->nr_fds > MAX_FDS || (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) || msg->data[got - 1])
 		return -EBADMSG;
 
 	msg->len = got;

@@ -62,8 +62,11 @@
 
 #define SESSION_PREFIX		"keeper/"
 
-/* Files of one NAME, and so files in a packet. The kernel allows 253. */
+/* Files of one NAME, and so files in a packet. */
 #define MAX_FDS			64
+
+/* As many as the kernel allows. One that has no room is closed by the kernel, which may wait. */
+#define MAX_PACKET_FDS		253
 
 /* Name of a session without its prefix: UID/NAME/FD. */
 #define KEY_SIZE		(LUO_NAME_SIZE - sizeof(SESSION_PREFIX) + 1)
@@ -74,7 +77,7 @@ struct message {
 	char data[8192];
 	size_t len;
 	size_t at;		/* of the next string to read */
-	int fds[MAX_FDS];
+	int fds[MAX_PACKET_FDS];
 	unsigned int nr_fds;
 	bool overflow;		/* a string or a file did not fit */
 };
@@ -141,6 +144,9 @@ struct memory {
 	unsigned long long size;
 	unsigned long long huge;	/* 0: pages of any size */
 };
+
+/* Parse a size such as 4G. Returns where it ends, or NULL. */
+const char *parse_size(const char *text, unsigned long long *size);
 
 /* Returns false if it is malformed. */
 bool parse_memory(const char *option, struct memory *memory);
@@ -213,6 +219,7 @@ struct item {
 	char key[KEY_SIZE];	/* UID/NAME/FD */
 	char buffer[KEY_SIZE];	/* of name and fdname */
 	int fd;			/* -1 if it is not there yet */
+	unsigned long long bytes;	/* of memory that it can have */
 	int session;		/* that is for the next kernel, or -1 */
 	int err;		/* why it is not */
 	bool unfinished;	/* the session of the previous kernel is left to finish */
@@ -268,10 +275,22 @@ void remember_dropped_at(const char *path);
 /* Whether two descriptors are of the same file, if maybe not of the same open one. */
 bool is_same_file(int a, int b);
 
-/* How many files of @uid there are. */
-unsigned int count_items(uid_t uid);
+/* How many files and bytes of @uid there are, or of all users but root. */
+unsigned int count_items(uid_t uid, bool all_but_root);
+unsigned long long count_bytes(uid_t uid, bool all_but_root);
+
+/* What an open file takes, if it cannot grow. */
+unsigned long long bytes_of_file(int fd);
+
+/* keeper-close.c */
 
 /* Close a file of a client, which may be of a kind that makes close() wait. */
-void close_foreign(int fd);
+void close_foreign(int fd, uid_t uid);
+
+/* Close a connection with what was sent and not read. */
+void close_connection(int sock, uid_t uid);
+
+/* Whether a user has so many files that closing waits for that no more are accepted. */
+bool has_too_many_closing(uid_t uid);
 
 #endif /* KEEPER_H */

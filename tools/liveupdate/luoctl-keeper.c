@@ -44,8 +44,9 @@
 /* Says that this is the copy in memory. */
 #define COPY_ENV	"LUO_KEEPER_COPY"
 
-/* Connections, of all users and of each but root. */
+/* Connections: in all, of all users but root, and of each of them. */
 #define MAX_CLIENTS	1024
+#define MAX_OF_USERS	896
 #define MAX_OF_USER	64
 
 /* What stands for the name of a connection when a keeper is replaced. */
@@ -54,6 +55,14 @@
 
 /* Files of each user but root. */
 #define DEFAULT_LIMIT	64
+
+/* Files in all, twice which are in the fd store of the unit, and of all users but root. */
+#define MAX_FILES		32768
+#define MAX_FILES_OF_USERS	16384
+
+/* Memory of each user but root, and of all of them, as parts of all that there is. */
+#define DEFAULT_PART_OF_USER	8
+#define DEFAULT_PART_OF_USERS	2
 
 /* How often to try again what could not be taken over, and how long to wait for a keeper. */
 #define RETRY_MS	5000
@@ -77,6 +86,7 @@ struct client {
 static struct client *clients;
 static unsigned int nr_clients;
 static unsigned int limit = DEFAULT_LIMIT;
+static unsigned long long memory_of_user, memory_of_users;
 static int listener = -1;
 static int lock = -1;
 static int signals = -1;
@@ -317,19 +327,73 @@ static const char *explain(int err)
 	}
 }
 
-/* Why no more files can be put, or NULL. */
-static const char *full(const struct request *request, unsigned int nr)
+/* See that a file of a user does not grow. Returns 0 or -errno. */
+static int seal_size(int fd)
+{
+	int seals = fcntl(fd, F_GET_SEALS);
+
+	/* The kernel refuses others. */
+	if (seals < 0 || (seals & F_SEAL_GROW))
+		return 0;
+
+	return fcntl(fd, F_ADD_SEALS, F_SEAL_GROW) ? -errno : 0;
+}
+
+/* What is to be put, and is not there yet. */
+struct added {
+	unsigned int nr;
+	unsigned long long bytes;
+};
+
+/* Why it cannot be put, or NULL. */
+static const char *full(const struct request *request, const struct added *new)
 {
 	unsigned int at = 0, there = 0;
+	uid_t uid = request->uid;
 
-	while (next_item(request->uid, request->name, &at))
+	while (next_item(uid, request->name, &at))
 		there++;
-	if (there + nr > MAX_FDS)
+	if (there + new->nr > MAX_FDS)
 		return "a name can have no more than 64 files";
-	if (request->uid && count_items(request->uid) + nr > limit)
+	if (nr_items + new->nr > MAX_FILES)
+		return "the keeper can have no more files";
+	if (!uid)
+		return NULL;
+	if (count_items(uid, false) + new->nr > limit)
 		return "the user can have no more files: see --limit of luoctl keeper";
+	if (count_items(0, true) + new->nr > MAX_FILES_OF_USERS)
+		return "users other than root can have no more files";
+	if (add_bytes(count_bytes(uid, false), new->bytes) > memory_of_user)
+		return "the user can have no more memory: see --memory of luoctl keeper";
+	if (add_bytes(count_bytes(0, true), new->bytes) > memory_of_users)
+		return "users other than root can have no more memory: see --memory-of-all of luoctl keeper";
 
 	return NULL;
+}
+
+/* Learn what a request to put files adds. Returns 0, or -errno after the reply. */
+static int find_added(struct client *client, const struct request *request,
+		      const struct message *msg, const char **names, struct added *new)
+{
+	unsigned int i;
+	int err;
+
+	*new = (struct added){};
+	for (i = 0; i < msg->nr_fds; i++) {
+		if (find_item(request->uid, request->name, names[i]))
+			continue;
+		err = request->uid ? seal_size(msg->fds[i]) : 0;
+		if (err) {
+			reply_error(client, err,
+				    "%s of %s cannot be kept, as it can grow: make it with MFD_ALLOW_SEALING",
+				    names[i], request->name);
+			return err;
+		}
+		new->nr++;
+		new->bytes = add_bytes(new->bytes, bytes_of_file(msg->fds[i]));
+	}
+
+	return 0;
 }
 
 /* Keep files, all or none. Returns 0, or -errno and the name of the one that cannot be. */
@@ -358,22 +422,23 @@ static int put_all(const struct request *request, struct message *msg, const cha
 static void handle_put(struct client *client, struct message *msg)
 {
 	const char *names[MAX_FDS], *name, *why;
-	unsigned int nr = 0, nr_new = 0;
 	struct request request;
+	unsigned int nr = 0;
+	struct added new;
 	int err;
 
 	if (!parse_request(client, msg, &request))
 		return;
 
-	while (nr < msg->nr_fds && (name = message_next(msg))) {
-		nr_new += !find_item(request.uid, request.name, name);
+	while (nr < msg->nr_fds && (name = message_next(msg)))
 		names[nr++] = name;
-	}
 	if (!nr || nr < msg->nr_fds || message_next(msg)) {
 		reply_error(client, -EINVAL, "%s: not as many names as files", request.name);
 		return;
 	}
-	why = full(&request, nr_new);
+	if (find_added(client, &request, msg, names, &new))
+		return;
+	why = full(&request, &new);
 	if (why) {
 		reply_error(client, -EDQUOT, "%s: %s", request.name, why);
 		return;
@@ -562,7 +627,7 @@ static bool receive_word(int sock, const char *word)
 	int err = message_receive(sock, &msg, MSG_DONTWAIT);
 
 	for (i = 0; i < msg.nr_fds; i++)
-		close_foreign(msg.fds[i]);
+		close_foreign(msg.fds[i], 0);
 	got = err ? NULL : message_next(&msg);
 	return got && !strcmp(got, word) && !message_next(&msg);
 }
@@ -658,9 +723,16 @@ static void handle_request(struct client *client, struct message *msg)
 static void serve(struct client *client)
 {
 	struct message msg;
-	int err = message_receive(client->sock, &msg, MSG_DONTWAIT);
 	unsigned int i;
+	int err;
 
+	/* One that was marked in this round, or that may send files that nobody can close. */
+	if (client->closed || has_too_many_closing(client->uid)) {
+		client->closed = true;
+		return;
+	}
+
+	err = message_receive(client->sock, &msg, MSG_DONTWAIT);
 	if (err == -EAGAIN)
 		return;
 	if (!err)
@@ -672,7 +744,7 @@ static void serve(struct client *client)
 
 	for (i = 0; i < msg.nr_fds; i++) {
 		if (msg.fds[i] >= 0)
-			close_foreign(msg.fds[i]);
+			close_foreign(msg.fds[i], client->uid);
 	}
 }
 
@@ -682,41 +754,85 @@ static void remove_closed(void)
 
 	for (i = 0; i < nr_clients; i++) {
 		if (clients[i].closed)
-			close(clients[i].sock);
+			close_connection(clients[i].sock, clients[i].uid);
 		else
 			clients[nr++] = clients[i];
 	}
 	nr_clients = nr;
 }
 
+static unsigned int count_clients(uid_t uid)
+{
+	unsigned int i, nr = 0;
+
+	for (i = 0; i < nr_clients; i++)
+		nr += clients[i].uid == uid;
+
+	return nr;
+}
+
+/* The user other than root who has most connections. */
+static uid_t busiest_user(void)
+{
+	unsigned int i, nr, most = 0;
+	uid_t uid = 0;
+
+	for (i = 0; i < nr_clients; i++) {
+		nr = clients[i].uid ? count_clients(clients[i].uid) : 0;
+		if (nr > most) {
+			most = nr;
+			uid = clients[i].uid;
+		}
+	}
+
+	return uid;
+}
+
+/* Close the oldest connection of a user that has claimed nothing. Returns whether there is one. */
+static bool close_idle(uid_t uid)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr_clients; i++) {
+		if (clients[i].uid == uid && !clients[i].has_claim) {
+			clients[i].closed = true;
+			remove_closed();
+			return true;
+		}
+	}
+
+	return false;
+}
+
+/*
+ * Have room for one more connection of a user. Those who hang, or only fill the table, harm none
+ * but themselves, and root has places of its own.
+ */
+static bool make_room(uid_t uid)
+{
+	if (uid && count_clients(uid) >= MAX_OF_USER)
+		return close_idle(uid);
+	if (uid && nr_clients - count_clients(0) >= MAX_OF_USERS)
+		return close_idle(busiest_user());
+	if (nr_clients == MAX_CLIENTS)
+		return close_idle(uid);
+	return true;
+}
+
 /* Add a connection. Returns NULL, and closes it, if there are too many. */
 static struct client *add_client(int sock)
 {
-	unsigned int i, nr_of_user = 0;
 	socklen_t len = sizeof(struct ucred);
-	struct client *client, *idle = NULL;
+	struct client *client;
 	struct ucred peer;
 
 	if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &len)) {
-		close(sock);
+		close_connection(sock, 0);
 		return NULL;
 	}
-
-	/* Those who hang, or only fill the table, harm none but themselves. */
-	for (i = 0; i < nr_clients; i++) {
-		if (clients[i].uid != peer.uid || clients[i].closed)
-			continue;
-		nr_of_user++;
-		if (!idle && !clients[i].has_claim)
-			idle = &clients[i];
-	}
-	if ((peer.uid && nr_of_user >= MAX_OF_USER) || nr_clients == MAX_CLIENTS) {
-		if (!idle) {
-			close(sock);
-			return NULL;
-		}
-		idle->closed = true;
-		remove_closed();
+	if (has_too_many_closing(peer.uid) || !make_room(peer.uid)) {
+		close_connection(sock, peer.uid);
+		return NULL;
 	}
 
 	client = &clients[nr_clients++];
@@ -1060,20 +1176,39 @@ static void handle_signals(void)
 		fail(EXIT_FAILED, errno, "signals");
 }
 
+static unsigned long long all_memory(void)
+{
+	long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+
+	return pages > 0 && size > 0 ? (unsigned long long)pages * size : 0;
+}
+
 static int cmd_keeper(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "limit", required_argument, NULL, 'l' },
+		{ "memory", required_argument, NULL, 'm' },
+		{ "memory-of-all", required_argument, NULL, 'a' },
 		{}
 	};
 	const char *path = keeper_socket();
 	char *dropped, *end;
 	int option, device;
 
+	memory_of_user = all_memory() / DEFAULT_PART_OF_USER;
+	memory_of_users = all_memory() / DEFAULT_PART_OF_USERS;
 	while ((option = next_option(argc, argv, options)) != -1) {
-		limit = strtoul(optarg, &end, 10);
-		if (!*optarg || *end)
-			fail_usage();
+		if (option == 'l') {
+			limit = strtoul(optarg, &end, 10);
+			if (!*optarg || *end)
+				fail_usage();
+		} else {
+			const char *rest = parse_size(optarg, option == 'm' ? &memory_of_user :
+								       &memory_of_users);
+
+			if (!rest || *rest)
+				fail_usage();
+		}
 	}
 	if (optind != argc)
 		fail_usage();
@@ -1114,12 +1249,15 @@ static int cmd_keeper(int argc, char **argv)
 
 const struct verb keeper_verb = {
 	.name = "keeper",
-	.usage = "[--limit N]",
+	.usage = "[--limit N] [--memory SIZE] [--memory-of-all SIZE]",
 	.help =
 	"Keep files of services over updates of the kernel, as a daemon. Takes over what the\n"
 	"previous kernel has left, and what a keeper that runs has.\n"
 	"\n"
 	"  --limit N                   how many files each user but root can have kept,\n"
-	"                              64 by default\n",
+	"                              64 by default\n"
+	"  --memory SIZE               how much memory each of them can have kept, such as 4G, an\n"
+	"                              eighth of all by default\n"
+	"  --memory-of-all SIZE        and all of them together, half of it by default\n",
 	.run = cmd_keeper,
 };

@@ -48,7 +48,8 @@ _luoctl()
 	# The verb, and how many arguments follow it, without those of options.
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		--initrd | --command-line | --memfd | --uid | --limit) ((i++)) ;;
+		--initrd | --command-line | --memfd | --uid | --limit | --memory | --memory-of-all)
+			((i++)) ;;
 		--)
 			# A command follows, with its own arguments.
 			[ "$verb" != run ] || {
@@ -70,7 +71,7 @@ _luoctl()
 
 	case $previous in
 	--initrd) compopt -o default; return ;;
-	--command-line | --memfd | --uid | --limit) return ;;
+	--command-line | --memfd | --uid | --limit | --memory | --memory-of-all) return ;;
 	esac
 
 	if [[ $current == -* ]]; then

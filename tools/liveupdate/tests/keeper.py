@@ -13,6 +13,7 @@ import random
 import selectors
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -378,7 +379,7 @@ def start_keeper(managed=True, wait=True, args=()):
     for _, fd in fds:
         os.close(fd)
     if wait and managed:
-        eventually(lambda: manager.ready > ready or keeper.poll() is not None)
+        eventually(lambda: manager.ready > ready or keeper.poll() is not None, 60)
     elif wait:
         eventually(lambda: os.path.exists(DIR + "/socket") and
                    luoctl("list", "--kept").returncode == 0)
@@ -583,7 +584,7 @@ def users():
     if UID:
         print("# not root: other users are not tried")
         return
-    keeper = start_keeper(args=["--limit", "3"])
+    keeper = start_keeper(args=["--limit", "3", "--memory", "64K", "--memory-of-all", "80K"])
     exits("root", 0, run_in("a", "echo root >&3", "--memfd", "ram=4K"))
     exits("a user with the same name", 0, run_in("a", "echo user >&3", "--memfd", "ram=8K",
                                                  user=USER))
@@ -603,6 +604,21 @@ def users():
                                "c=4K", user=USER), "can have no more files")
     exits("up to the limit", 0, run_in("b", "true", "--memfd", "a=4K", "--memfd", "b=4K",
                                        user=USER))
+    exits("it can be no larger", 1, run_in("b", "truncate -s 8K /dev/fd/3", user=USER))
+    exits("one gives it up", 0, luoctl("drop", "--kept", "b", "b", user=USER))
+    exits("up to the limit of memory", 1, run_in("b", "true", "--memfd", "b=56K", user=USER),
+          "the user can have no more memory")
+    exits("of another user", 0, run_in("c", "true", "--memfd", "c=64K", user=USER + 1))
+    exits("up to the limit of all memory", 1, run_in("b", "true", "--memfd", "b=8K", user=USER),
+          "users other than root can have no more memory")
+    exits("root has no limit", 0, run_in("c", "true", "--memfd", "c=8M"))
+    exits("nor what is there already", 0, run_in("b", "true", "--memfd", "a=4K", user=USER))
+    exits("the other user gives it up", 0, luoctl("drop", "--kept", "c", user=USER + 1))
+    exits("so does root", 0, luoctl("drop", "--kept", "c"))
+    fd = memfd()
+    exits("what can grow and not be sealed", 1,
+          luoctl("put", "--uid", str(USER), "b", f"x={fd}", pass_fds=[fd]), "MFD_ALLOW_SEALING")
+    os.close(fd)
     result = subprocess.run(["/usr/bin/python3", "-c", f"""
 import socket
 s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -675,6 +691,127 @@ time.sleep(100)"""], env=environment, stdout=subprocess.PIPE)
     check_eq("it is free again", "a", content_of("a"))
     for name in "a", "b":
         luoctl("drop", "--kept", name)
+    die(keeper)
+
+
+# A user who has as many connections as it can.
+MANY = f"""
+import socket, sys, time
+socks = []
+for i in range(70):
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    s.connect("{DIR}/socket")
+    socks.append(s)
+    if sys.argv[1] == "claim":
+        try:
+            s.send(b"luo-keeper 1\\0claim\\0%s\\0n%d\\0" % (sys.argv[2].encode(), i))
+            s.recv(1000)
+        except OSError:
+            pass
+print("done", flush=True)
+time.sleep(100)
+"""
+
+
+def crowded():
+    """Users with all connections that they can have."""
+    if UID:
+        return
+    for what in "connect", "claim":
+        keeper = start_keeper()
+        users = [subprocess.Popen(["/usr/bin/python3", "-c", MANY, what, str(USER + i)],
+                                  user=USER + i, stdout=subprocess.PIPE) for i in range(17)]
+        for user in users:
+            user.stdout.readline()
+        check(f"{what}: the table is full", eventually(
+            lambda: 880 < len(os.listdir(f"/proc/{keeper.pid}/fd")) < 960),
+              len(os.listdir(f"/proc/{keeper.pid}/fd")))
+        exits(f"{what}: root gets in", 0, luoctl("list", "--kept"))
+        if what == "connect":
+            exits(f"{what}: so does another user", 0, luoctl("list", "--kept", user=USER + 100))
+        for user in users:
+            die(user)
+        exits(f"{what}: another user gets in later", 0,
+              luoctl("list", "--kept", user=USER + 100))
+        die(keeper)
+
+
+def lingering():
+    """A socket whose last close() waits, and with it what keeps it waiting."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    sock = socket.create_connection(listener.getsockname())
+    other, _ = listener.accept()
+    listener.close()
+    sock.setblocking(False)
+    try:
+        while True:
+            sock.send(bytes(65536))
+    except BlockingIOError:
+        pass
+    sock.setblocking(True)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 30))
+    fd = sock.detach()
+    return fd, other
+
+
+def closes():
+    """Files of clients that hang when they are closed."""
+    keeper = start_keeper()
+    make("a", "content")
+    others = []
+
+    def answers(what):
+        begin_at = time.monotonic()
+        exits(what, 0, luoctl("list", "--kept"))
+        check(f"{what}: at once", time.monotonic() - begin_at < 2)
+
+    for verb in "put", "list":
+        fd, other = lingering()
+        others.append(other)
+        sock = raw()
+        # One that the kernel of this test need not close.
+        words = ("put", UID, "x") if verb == "put" else ("list",)
+        data = b"".join(str(word).encode() + b"\0" for word in ("luo-keeper 1", *words))
+        socket.send_fds(sock, [data], [fd])
+        os.close(fd)
+        sock.recv(1000)
+        answers(f"a file that hangs with {verb}")
+
+    # More files than a request can have.
+    fd, other = lingering()
+    others.append(other)
+    sock = raw()
+    socket.send_fds(sock, [b"luo-keeper 1\0list\0"], [0] * 200 + [fd])
+    os.close(fd)
+    check_eq("too many files", str(errno.EBADMSG), sock.recv(1000).split(b"\0")[0].decode())
+    answers("too many files")
+
+    # Not read, as the client reads no replies.
+    fd, other = lingering()
+    others.append(other)
+    deaf = raw()
+    deaf.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+    keeper.send_signal(signal.SIGSTOP)
+    deaf.settimeout(0.2)
+    sent = 0
+    try:
+        while sent < 2000:
+            socket.send_fds(deaf, [b"luo-keeper 1\0get\0%d\0none\0" % UID],
+                            [fd] if sent > 600 else [])
+            sent += 1
+    except OSError:
+        pass
+    os.close(fd)
+    keeper.send_signal(signal.SIGCONT)
+    check("many requests are sent", sent > 610, sent)
+    time.sleep(0.5)
+    answers("what is not read")
+    deaf.close()
+    answers("and closed")
+    check_eq("nothing is lost", "content", content_of("a"))
+    for other in others:
+        other.close()
+    luoctl("drop", "--kept", "a")
     die(keeper)
 
 
@@ -1042,6 +1179,8 @@ def main():
     errors()
     users()
     inherited()
+    crowded()
+    closes()
     hanging()
     kexec()
     lists()
