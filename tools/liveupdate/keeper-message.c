@@ -121,7 +121,8 @@ int message_receive(int sock, struct message *msg, int flags)
 
 	if (!got && !msg->nr_fds)
 		return -EPIPE;
-	if (!got || msg->nr_fds > MAX_FDS || (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) || msg->data[got - 1])
+	if (!got || msg->nr_fds > MAX_FDS || (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) ||
+	    msg->data[got - 1])
 		return -EBADMSG;
 
 	msg->len = got;

@@ -366,7 +366,7 @@ static const char *full(const struct request *request, const struct added *new)
 	if (add_bytes(count_bytes(uid, false), new->bytes) > memory_of_user)
 		return "the user can have no more memory: see --memory of luoctl keeper";
 	if (add_bytes(count_bytes(0, true), new->bytes) > memory_of_users)
-		return "users other than root can have no more memory: see --memory-of-all of luoctl keeper";
+		return "users other than root can have no more memory: see --memory-of-all";
 
 	return NULL;
 }

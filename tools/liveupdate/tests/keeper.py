@@ -113,23 +113,23 @@ class Kernel(threading.Thread):
         self.nr_ops += words[0] not in ("open", "name")
         dies = self.kill_at is not None and words[0] != "name" and self.nr_ops >= self.kill_at
         if dies and not self.kill_after:
-            os.kill(self.opened_by, signal.SIGKILL)
             self.kill_at = None
+            os.kill(self.opened_by, signal.SIGKILL)
         else:
             result = self.errors.get(words[0]) or self.call(sock, kind, session, words, fds)
             self.write_lists()
             if dies:
-                os.kill(self.opened_by, signal.SIGKILL)
                 self.kill_at = None
+                os.kill(self.opened_by, signal.SIGKILL)
             self.answer(sock, result)
         for fd in fds:
             os.close(fd)
         self.write_lists()
 
     def reap(self):
-        """Sessions that are closed go at once, as far as others can see."""
+        """What is closed goes at once, as far as others can see."""
         for key in list(self.selector.get_map().values()):
-            if not key.data or not key.data[1]:
+            if not key.data:
                 continue
             try:
                 gone = not key.fileobj.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
