@@ -18,7 +18,8 @@ stage1()
 		sh -c 'echo user >&3'
 	exits 1 "a file that cannot be kept" luoctl put vm file=5 5< sums
 	says "luoctl: file of vm cannot be kept: the kernel cannot preserve files of this kind"
-	exits 1 "a memfd that cannot be kept" luoctl run vm --memfd huge=2M,huge=2M -- true
+	exits 0 "a memfd of huge pages" luoctl run vm --memfd huge=2M,huge=2M -- true
+	exits 0 "it is dropped" luoctl drop --kept vm huge
 	check_eq "each file has a session" 3 "$(cat /sys/kernel/liveupdate/outgoing/nr_sessions)"
 	check "a session says what it is" \
 		grep -q "^session files 2 name keeper/1000/vm/ram$" \
