@@ -33,7 +33,7 @@ MAGIC = b"luo!"
 
 class Machine:
     def __init__(self, *options, memory=("ram=32M",), name="vm", qemu=QEMU,
-                 luo_vm=None):
+                 luo_vm=None, disk="disk"):
         memory = [word for one in memory for word in ("--memfd", one)]
         self.log = open(DIR + "/vm.log", "a+")
         self.log.seek(0, os.SEEK_END)
@@ -41,7 +41,7 @@ class Machine:
         self.process = subprocess.Popen(
             [luo_vm or LUO_VM, name, *memory, "--", qemu, "-accel", "tcg", "-machine",
              "q35,memory-backend=ram", "-m", "32M", "-nodefaults", "-display", "none",
-             "-no-reboot", "-drive", f"file={DIR}/disk,format=raw,if=ide", *options],
+             "-no-reboot", "-drive", f"file={DIR}/{disk},format=raw,if=ide", *options],
             env=keeper.environment, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
 
     def said(self):
@@ -52,16 +52,20 @@ class Machine:
         check(f"{what}: it says {text!r}", eventually(lambda: text in self.said(), 60),
               repr(self.said()))
 
+    def memory(self):
+        """Paths of its memory, and of its state."""
+        fds = f"/proc/{self.process.pid}/fd/"
+        return [fds + fd for fd in os.listdir(fds)
+                if os.readlink(fds + fd).startswith("/memfd:")]
+
     def count(self):
         """The number in its memory."""
-        pid = self.process.pid
-        for fd in os.listdir(f"/proc/{pid}/fd"):
-            if os.readlink(f"/proc/{pid}/fd/{fd}").split()[0] in ("/memfd:ram", "/memfd:luo"):
-                with open(f"/proc/{pid}/fd/{fd}", "rb") as file:
-                    file.seek(COUNTER)
-                    number, magic = struct.unpack("<I4s", file.read(8))
-                    if magic == MAGIC:
-                        return number
+        for path in self.memory():
+            with open(path, "rb") as file:
+                file.seek(COUNTER)
+                data = file.read(8)
+                if data[4:] == MAGIC:
+                    return struct.unpack("<I", data[:4])[0]
         return 0
 
     def counts_beyond(self, number):
@@ -142,6 +146,68 @@ def restarted():
     restart.join(60)
     check("the keeper was started again", not restart.is_alive() and restart.dead == -9)
     return restart.service
+
+
+def two_backends(service):
+    """A machine with memory in two backends goes on with both. Returns the keeper that runs."""
+    options = ("-m", "32M,slots=1,maxmem=128M", "-device", "pc-dimm,memdev=more,id=more")
+    kwargs = {"memory": ("ram=32M", "more=16M")}
+    mark = os.urandom(1 << 20)
+    machine = Machine(*options, **kwargs)
+    check("two backends: it counts", machine.counts_beyond(5))
+    check_eq("two backends: both are kept", ["more", "ram"], state_kept())
+    for path in machine.memory():
+        if os.stat(path).st_size == 16 << 20:
+            with open(path, "r+b") as file:
+                file.seek(8 << 20)
+                file.write(mark)
+    for what in "a kexec", "a resume that fails", "another kexec":
+        before = machine.count()
+        check_eq(f"two backends: stopped before {what}", 0, machine.stop())
+        check_eq("two backends: both are kept", ["more", "ram", "state"], state_kept())
+        if what == "a resume that fails":
+            failed = Machine(*options, qemu=DIR + "/dies", **kwargs)
+            failed.says("two backends", "it can be tried again")
+            check_eq("two backends: it does not start", 1, failed.process.wait(60))
+            check_eq("two backends: without one", 1, Machine().process.wait(60))
+            # The keeper is started again in between.
+            die(service)
+            service = keeper.start_keeper()
+        else:
+            keeper.kexec_after(service)
+            service = keeper.start_keeper()
+        machine = Machine(*options, **kwargs)
+        machine.says(f"two backends after {what}", "goes on")
+        check(f"two backends after {what}: it has gone on", machine.counts_beyond(before) and
+              before < machine.count() < before + 5000)
+        found = False
+        for path in machine.memory():
+            with open(path, "rb") as file:
+                file.seek(8 << 20)
+                found = found or file.read(len(mark)) == mark
+        check(f"two backends after {what}: the second one is the same", found)
+    before = machine.count()
+    check_eq("two backends: stopped", 0, machine.stop())
+
+    # It is left stopped while another one runs and goes on.
+    check_eq("two backends: without one", 1, Machine().process.wait(60))
+    shutil.copyfile(DIR + "/disk", DIR + "/disk2")
+    other = Machine(name="other", disk="disk2")
+    check("another machine: it counts", other.counts_beyond(5))
+    first = other.count()
+    check_eq("another machine: stopped", 0, other.stop())
+    keeper.kexec_after(service)
+    service = keeper.start_keeper()
+    other = Machine(name="other", disk="disk2")
+    check("another machine: it goes on", other.counts_beyond(first))
+    check_eq("the one that is stopped is kept", ["more", "ram", "state"], state_kept())
+    machine = Machine(*options, **kwargs)
+    machine.says("it is started later", "goes on")
+    check("it is started later: it goes on", machine.counts_beyond(before))
+    for one, name in (machine, "vm"), (other, "other"):
+        check_eq(f"{name}: stopped", 0, one.stop())
+        check_eq(f"{name}: drop it", 0, luoctl("drop", "--kept", name).returncode)
+    return service
 
 
 # In place of QEMU: its monitor only. What it does is in a file, and what it was told in another.
@@ -386,7 +452,7 @@ def main():
     stops("at last", machine)
     check_eq("drop it", 0, luoctl("drop", "--kept", "vm").returncode)
     failing_qemu()
-    die(service)
+    die(two_backends(service))
     sys.exit(keeper.failed)
 
 
