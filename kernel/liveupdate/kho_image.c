@@ -336,57 +336,13 @@ bool kho_image_find_hole(struct kexec_buf *kbuf, const struct resource *area,
 	return false;
 }
 
-#ifdef CONFIG_X86_64
-static u64 crc_word(u64 crc, u64 word)
+/* Only this kernel compares it, so it need not be the same everywhere. */
+#ifndef arch_kho_image_crc
+static u32 arch_kho_image_crc(u32 crc, const u8 *data, size_t len)
 {
-	asm("crc32q %1, %q0" : "+r" (crc) : "rm" (word));
-	return crc;
-}
-
-/*
- * Four checksums, each over every fourth word, as the instruction takes three cycles but
- * need not wait for one that it does not depend on. Then one over these.
- */
-static u32 checksum_words(u32 crc, const u8 *data, size_t len)
-{
-	u64 lanes[4] = { crc, 1, 2, 3 };
-	const u64 *word = (const u64 *)data;
-	size_t nr;
-
-	for (nr = len / sizeof(*word) / 8; nr; nr--, word += 8) {
-		lanes[0] = crc_word(crc_word(lanes[0], word[0]), word[4]);
-		lanes[1] = crc_word(crc_word(lanes[1], word[1]), word[5]);
-		lanes[2] = crc_word(crc_word(lanes[2], word[2]), word[6]);
-		lanes[3] = crc_word(crc_word(lanes[3], word[3]), word[7]);
-	}
-
-	return crc_word(crc_word(crc_word(lanes[0], lanes[1]), lanes[2]), lanes[3]);
-}
-
-static bool have_checksum_words(void)
-{
-	return boot_cpu_has(X86_FEATURE_XMM4_2);
-}
-#else
-static u32 checksum_words(u32 crc, const u8 *data, size_t len)
-{
-	return crc;
-}
-
-static bool have_checksum_words(void)
-{
-	return false;
+	return __crc32c_le(crc, data, len);
 }
 #endif
-
-/* Only this kernel compares it, so it need not be the same elsewhere. */
-static u32 checksum(u32 crc, const u8 *data, size_t len)
-{
-	size_t words = have_checksum_words() ? ALIGN_DOWN(len, 8 * sizeof(u64)) : 0;
-
-	crc = checksum_words(crc, data, words);
-	return __crc32c_le(crc, data + words, len - words);
-}
 
 static u32 segment_crc(const struct kexec_segment *segment)
 {
@@ -396,7 +352,7 @@ static u32 segment_crc(const struct kexec_segment *segment)
 
 	for (; left; left -= size, data += size) {
 		size = min_t(size_t, left, CHUNK_SIZE);
-		crc = checksum(crc, data, size);
+		crc = arch_kho_image_crc(crc, data, size);
 		cond_resched();
 	}
 
