@@ -46,12 +46,14 @@ if [ -f "$build/cloud/vmlinuz" ] &&
 	options+=(-K "nokho=$build/cloud/vmlinuz")
 fi
 # The kernel under test, packed in other ways.
-for kind in xz zstd lz4 none; do
+packed=(xz zstd lz4 none novmlinux badreloc morelists)
+for kind in "${packed[@]}"; do
 	if (cd "$linux/tools/testing/selftests/$suite/tests" &&
-		grep -qE "(for kind in .*|has_kernel )$kind\\>" "${@/%/.sh}") &&
-		{ [ $kind = none ] || command -v $kind > /dev/null; }; then
+		grep -qE "(for kind in .*|has_kernel )$kind\\>" "${@/%/.sh}"); then
+		[[ ! $kind =~ ^(xz|zstd|lz4)$ ]] || command -v "$kind" > /dev/null ||
+			die "$kind is missing: series/deps.sh installs it"
 		mkdir -p "$out"
-		"$linux/tools/testing/selftests/kho/repack.py" "$(image "$kernel")" $kind "$out/packed-$kind"
+		"$linux/tools/testing/selftests/kho/repack.py" "$(image "$kernel")" "$kind" "$out/packed-$kind"
 		options+=(-K "$kind=$out/packed-$kind")
 	fi
 done
@@ -59,5 +61,5 @@ done
 rc=0
 "$linux/tools/testing/selftests/kho/vmtest.sh" "${options[@]}" "$@" || rc=$?
 # It has a kernel and an initramfs, and there are many.
-rm -f "$out"/bzImage "$out"/initramfs.cpio "$out"/nokho "$out"/packed-* "$out"/{xz,zstd,lz4,none}
+rm -f "$out"/bzImage "$out"/initramfs.cpio "$out"/nokho "$out"/packed-* "${packed[@]/#/$out/}"
 exit $rc

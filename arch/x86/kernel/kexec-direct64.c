@@ -16,6 +16,29 @@
  * kernel, and maps all RAM. What the decompressor does for confidential guests, for another
  * number of page table levels, and for some parameters, is not done here: such a kernel is
  * loaded with its decompressor, as are all images that carry no handover.
+ *
+ * A bzImage that is not as expected is refused if its decompressor would fail, too, as that
+ * would be in the blackout, with no way back. It is loaded with its decompressor if that
+ * may know better:
+ *
+ * ============================================================ ========================
+ * what is found                                                what becomes of it
+ * ============================================================ ========================
+ * the file ends before its code or its payload does            refused
+ * the payload does not decompress, or its checksum is wrong    refused
+ * its length is 0, or larger than what the kernel asks for     refused
+ * it decompresses to something that is no vmlinux for x86-64   refused
+ * a program header or a segment is out of bounds               refused
+ * the entry point or a relocation is out of bounds             refused
+ * there is no payload, or one in an unknown format             left to the decompressor
+ * vmlinux is of another kind, or its segments in another order left to the decompressor
+ * there is another number of lists of relocations              left to the decompressor
+ * there is not enough memory                                   left to the decompressor
+ * ============================================================ ========================
+ *
+ * lz4 has no checksum, so damage to it may go unnoticed in either way. A bzImage that is left
+ * to its decompressor for another reason, such as a parameter, is looked at as far as
+ * its length.
  */
 
 #define pr_fmt(fmt) "kho: " fmt
@@ -25,6 +48,7 @@
 #include <linux/err.h>
 #include <linux/gfp.h>
 #include <linux/kexec.h>
+#include <linux/kho_unpack.h>
 #include <linux/log2.h>
 #include <linux/minmax.h>
 #include <linux/pgtable.h>
@@ -42,13 +66,14 @@
 #include <asm/kexec-vmlinux64.h>
 #include <asm/setup.h>
 
-#include "../../../kernel/liveupdate/kho_unpack.h"
-
 struct kexec_direct64 {
 	struct vmlinux64 vmlinux;
 	bool kaslr;
 	/* Multiples of this are where the kernel can be */
 	unsigned long align;
+	/* Of what is in the bzImage, for the log */
+	const char *format;
+	size_t packed_size;
 };
 
 /* With these parameters the decompressor leaves memory out, or turns encryption on. */
@@ -102,19 +127,21 @@ static unsigned long virtual_size(const struct vmlinux64 *vmlinux)
 	return ALIGN(max(vmlinux->len, vmlinux->mem_size), VMLINUX64_ALIGN);
 }
 
-static const char *prepare(struct kexec_direct64 *direct, const char *cmdline)
+static int prepare(struct kexec_direct64 *direct, const char *cmdline)
 {
 	struct vmlinux64 *vmlinux = &direct->vmlinux;
 	unsigned long nr_slots;
-	const char *problem;
+	int err;
 
-	problem = vmlinux64_parse(vmlinux);
-	if (problem)
-		return problem;
+	err = vmlinux64_parse(vmlinux);
+	if (err)
+		return err;
 
 	if (vmlinux->link_phys > VMLINUX64_MAX_SIZE ||
-	    virtual_size(vmlinux) > VMLINUX64_MAX_SIZE - vmlinux->link_phys)
-		return "it is too large";
+	    virtual_size(vmlinux) > VMLINUX64_MAX_SIZE - vmlinux->link_phys) {
+		vmlinux->problem = "it is too large";
+		return -EBADMSG;
+	}
 
 	vmlinux64_place(vmlinux);
 	direct->kaslr = vmlinux->relocatable &&
@@ -125,7 +152,40 @@ static const char *prepare(struct kexec_direct64 *direct, const char *cmdline)
 		vmlinux64_relocate(vmlinux, get_random_u32_below(nr_slots) * direct->align);
 	}
 
-	return NULL;
+	return 0;
+}
+
+/* Returns 0, or as vmlinux64_parse(), with the problem set. */
+static int unpack(struct kexec_direct64 *direct, const struct setup_header *header,
+		  const char *payload, const char *cmdline)
+{
+	struct vmlinux64 *vmlinux = &direct->vmlinux;
+	int err;
+
+	direct->align = header->kernel_alignment;
+	direct->packed_size = header->payload_length;
+	direct->format = kho_unpack_format(payload, direct->packed_size);
+	vmlinux->problem = "there is no decompressor for it";
+	if (!direct->format)
+		return -EOPNOTSUPP;
+
+	vmlinux->link_phys = header->pref_address;
+	vmlinux->len = get_unaligned_le32(payload + direct->packed_size - sizeof(u32));
+	if (!vmlinux->len || vmlinux->len > min(header->init_size, VMLINUX64_MAX_SIZE)) {
+		vmlinux->problem = "the size of what is packed cannot be right";
+		return -EBADMSG;
+	}
+
+	vmlinux->image = vmalloc_huge(vmlinux->len,
+				      GFP_KERNEL | __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
+	err = vmlinux->image ? kho_unpack(payload, direct->packed_size, vmlinux->image,
+					  vmlinux->len) : -ENOMEM;
+	if (err == -ENOMEM)
+		vmlinux->problem = "there is not enough memory";
+	if (err == -EBADMSG)
+		vmlinux->problem = "what is packed cannot be decompressed";
+
+	return err ?: prepare(direct, cmdline);
 }
 
 /**
@@ -152,7 +212,7 @@ void kexec_direct64_free(struct kexec_direct64 *direct)
  * Context: kexec_file_load(), with the kexec lock held. May sleep.
  * Return: what to pass to kexec_direct64_load() and kexec_direct64_free(); or NULL if the
  * bzImage has to be loaded as it is, the reason for which is in the log; or an ERR_PTR():
- * * %-ENOEXEC - the bzImage is damaged, so that its decompressor would fail, too
+ * * %-ENOEXEC - the bzImage is damaged, which is in the log
  */
 struct kexec_direct64 *kexec_direct64_unpack(const struct kimage *image, const char *kernel,
 					     unsigned long kernel_len,
@@ -160,61 +220,43 @@ struct kexec_direct64 *kexec_direct64_unpack(const struct kimage *image, const c
 {
 	const struct setup_header *header = (const void *)kernel +
 					    offsetof(struct boot_params, hdr);
-	const char *problem, *format = NULL;
 	struct kexec_direct64 *direct = NULL;
-	struct vmlinux64 *vmlinux;
+	const char *problem;
 	size_t start;
 	int err;
 
 	if (!image->kho.fdt_phys)
 		return NULL;
 
-	problem = check_header(header, cmdline) ?:
-		  vmlinux64_payload(kernel_len, setup_size, header->payload_offset,
-				    header->payload_length, &start);
-	if (problem)
-		goto stay_packed;
+	err = vmlinux64_payload(kernel_len, setup_size, header->syssize,
+				header->payload_offset, header->payload_length, &start);
+	problem = err == -EBADMSG ? "the file is truncated" : "it has no payload";
+	if (err)
+		goto out;
 
+	err = -EOPNOTSUPP;
+	problem = check_header(header, cmdline);
+	if (problem)
+		goto out;
+
+	err = -ENOMEM;
 	problem = "there is not enough memory";
 	direct = kzalloc(sizeof(*direct), GFP_KERNEL);
 	if (!direct)
-		goto stay_packed;
+		goto out;
 
-	direct->align = header->kernel_alignment;
-	vmlinux = &direct->vmlinux;
-	vmlinux->link_phys = header->pref_address;
-	vmlinux->len = get_unaligned_le32(kernel + start + header->payload_length -
-					  sizeof(u32));
-	if (!vmlinux->len || vmlinux->len > min(header->init_size, VMLINUX64_MAX_SIZE)) {
-		problem = "its payload does not say how large it is";
-		goto stay_packed;
-	}
+	err = unpack(direct, header, kernel + start, cmdline);
+	if (!err)
+		return direct;
+	problem = direct->vmlinux.problem;
 
-	vmlinux->image = vmalloc_huge(vmlinux->len,
-				      GFP_KERNEL | __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
-	if (!vmlinux->image)
-		goto stay_packed;
-
-	err = kho_unpack(kernel + start, header->payload_length, vmlinux->image, vmlinux->len,
-			 &format);
+out:
+	kexec_direct64_free(direct);
 	if (err == -EBADMSG) {
-		pr_err("kexec refused: the %s data in the bzImage is damaged\n", format);
-		kexec_direct64_free(direct);
+		pr_err("kexec refused: the bzImage is damaged: %s\n", problem);
 		return ERR_PTR(-ENOEXEC);
 	}
-	if (err == -EOPNOTSUPP)
-		problem = "there is no decompressor for it";
-	if (!err)
-		problem = prepare(direct, cmdline);
-	if (problem)
-		goto stay_packed;
 
-	pr_info("the next kernel is unpacked: %zu KiB from %zu KiB of %s data\n",
-		vmlinux->size >> 10, (size_t)header->payload_length >> 10, format);
-	return direct;
-
-stay_packed:
-	kexec_direct64_free(direct);
 	pr_info("the next kernel has to unpack itself: %s\n", problem);
 	return NULL;
 }
@@ -265,5 +307,7 @@ int kexec_direct64_load(struct kimage *image, struct kexec_direct64 *direct,
 	if (direct->kaslr)
 		header->loadflags |= KASLR_FLAG;
 	*entry = kbuf.mem + vmlinux->entry;
+	pr_info("the next kernel is unpacked: %zu KiB from %zu KiB of %s data\n",
+		vmlinux->size >> 10, direct->packed_size >> 10, direct->format);
 	return 0;
 }

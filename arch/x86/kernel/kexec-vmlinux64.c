@@ -12,12 +12,16 @@
  *
  * No entry of a list is zero, so the number of zeros says which kind it is.
  *
- * Nothing here trusts the file, or changes it before all of it has been checked. This file
- * is also compiled for user space; see tools/testing/kho/fuzz.
+ * Nothing here trusts the file, or changes it before all of it has been checked. A file that
+ * the decompressors of all known kernels would stumble over, too, is damaged. A file that is
+ * just unlike those of all known kernels is not understood, and left to its decompressor.
+ *
+ * This file is also compiled for user space; see tools/testing/kho/vmlinux.
  */
 
 #include <linux/align.h>
 #include <linux/elf.h>
+#include <linux/errno.h>
 #include <linux/string.h>
 #include <linux/types.h>
 #include <linux/unaligned.h>
@@ -28,26 +32,51 @@
 #define MAX_PROGRAM_HEADERS	16
 #define RELOC_SIZE		sizeof(u32)
 
+/* The unit of the length in the header of a bzImage */
+#define PARAGRAPH_SIZE		16
+
 /**
  * vmlinux64_payload - find the compressed kernel in a bzImage
  * @len: bytes in the bzImage
  * @setup_size: bytes in its real-mode part
- * @offset: where its header says that the payload is, from the end of that part on
+ * @syssize: bytes in the rest of it, in units of 16, according to its header
+ * @offset: where its header says that the payload is, from the end of the real-mode part on
  * @size: bytes in the payload, according to its header
  * @start: set to the offset of the payload in the bzImage
  *
- * Return: NULL, or what is wrong.
+ * Return:
+ * * 0 - the file is complete, and has a payload
+ * * %-EBADMSG - the file is truncated
+ * * %-EOPNOTSUPP - the header names no payload
  */
-const char *vmlinux64_payload(size_t len, size_t setup_size, u32 offset, u32 size,
-			      size_t *start)
+int vmlinux64_payload(size_t len, size_t setup_size, u32 syssize, u32 offset, u32 size,
+		      size_t *start)
 {
+	size_t rest;
+
+	if (setup_size > len)
+		return -EBADMSG;
+
+	rest = len - setup_size;
+	if (syssize > rest / PARAGRAPH_SIZE || offset > rest || size > rest - offset)
+		return -EBADMSG;
 	if (!offset || size < 2 * RELOC_SIZE)
-		return "it has no payload";
-	if (setup_size > len || offset > len - setup_size || size > len - setup_size - offset)
-		return "its payload is not in the file";
+		return -EOPNOTSUPP;
 
 	*start = setup_size + offset;
-	return NULL;
+	return 0;
+}
+
+static int damaged(struct vmlinux64 *vmlinux, const char *problem)
+{
+	vmlinux->problem = problem;
+	return -EBADMSG;
+}
+
+static int not_understood(struct vmlinux64 *vmlinux, const char *problem)
+{
+	vmlinux->problem = problem;
+	return -EOPNOTSUPP;
 }
 
 /* Program headers need not be aligned. */
@@ -59,35 +88,60 @@ static Elf64_Phdr program_header(const struct vmlinux64 *vmlinux, u64 phoff, uns
 	return phdr;
 }
 
-static bool is_vmlinux(const Elf64_Ehdr *ehdr)
+static int check_segment(struct vmlinux64 *vmlinux, const Elf64_Phdr *phdr)
 {
-	return !memcmp(ehdr->e_ident, ELFMAG, SELFMAG) &&
-	       ehdr->e_ident[EI_CLASS] == ELFCLASS64 &&
-	       ehdr->e_ident[EI_DATA] == ELFDATA2LSB &&
-	       ehdr->e_type == ET_EXEC && ehdr->e_machine == EM_X86_64 &&
-	       ehdr->e_phentsize == sizeof(Elf64_Phdr) &&
-	       ehdr->e_shentsize == sizeof(Elf64_Shdr);
+	u64 dest = phdr->p_paddr - vmlinux->link_phys;
+
+	if (phdr->p_align % VMLINUX64_ALIGN)
+		return damaged(vmlinux, "a segment is not aligned to 2 MiB");
+	if (phdr->p_filesz > phdr->p_memsz)
+		return damaged(vmlinux, "a segment is larger than its memory");
+	if (phdr->p_offset > vmlinux->len || phdr->p_filesz > vmlinux->len - phdr->p_offset)
+		return damaged(vmlinux, "a segment is not in vmlinux");
+	if (phdr->p_paddr < vmlinux->link_phys || dest > VMLINUX64_MAX_SIZE ||
+	    phdr->p_memsz > VMLINUX64_MAX_SIZE - dest)
+		return damaged(vmlinux, "the memory of a segment is out of range");
+
+	if (phdr->p_filesz && vmlinux->size < dest + phdr->p_filesz)
+		vmlinux->size = dest + phdr->p_filesz;
+	return 0;
 }
 
-/* objcopy puts the section headers at the end. */
-static const char *find_elf_end(const struct vmlinux64 *vmlinux, const Elf64_Ehdr *ehdr,
-				size_t *end)
+/* What a decompressor would fail at. */
+static int check_damage(struct vmlinux64 *vmlinux, const Elf64_Ehdr *ehdr)
 {
-	size_t size = ehdr->e_shnum * sizeof(Elf64_Shdr);
+	unsigned int i;
+	int err;
 
-	if (!size || ehdr->e_shoff > vmlinux->len || size > vmlinux->len - ehdr->e_shoff)
-		return "its section headers are not in the file";
+	if (memcmp(ehdr->e_ident, ELFMAG, SELFMAG) ||
+	    ehdr->e_ident[EI_CLASS] != ELFCLASS64 ||
+	    ehdr->e_ident[EI_DATA] != ELFDATA2LSB || ehdr->e_machine != EM_X86_64)
+		return damaged(vmlinux, "what is packed is no vmlinux for x86-64");
+	if (ehdr->e_phoff > vmlinux->len ||
+	    ehdr->e_phnum * sizeof(Elf64_Phdr) > vmlinux->len - ehdr->e_phoff)
+		return damaged(vmlinux, "its program headers are not in vmlinux");
 
-	*end = ehdr->e_shoff + size;
-	return NULL;
+	for (i = 0; i < ehdr->e_phnum; i++) {
+		Elf64_Phdr phdr = program_header(vmlinux, ehdr->e_phoff, i);
+
+		err = phdr.p_type == PT_LOAD ? check_segment(vmlinux, &phdr) : 0;
+		if (err)
+			return err;
+	}
+
+	if (ehdr->e_entry < vmlinux->link_phys ||
+	    ehdr->e_entry - vmlinux->link_phys >= vmlinux->size)
+		return damaged(vmlinux, "its entry point is outside of the kernel");
+
+	vmlinux->entry = ehdr->e_entry - vmlinux->link_phys;
+	return 0;
 }
 
 /*
  * Segments are moved towards the beginning of the buffer, in the order of the headers, so
  * none may be moved to where a later one still is.
  */
-static const char *check_segments(struct vmlinux64 *vmlinux, const Elf64_Ehdr *ehdr,
-				  size_t elf_end)
+static int check_order(struct vmlinux64 *vmlinux, const Elf64_Ehdr *ehdr, size_t elf_end)
 {
 	u64 mem_end = 0, file_end = 0, dest;
 	unsigned int i;
@@ -97,34 +151,40 @@ static const char *check_segments(struct vmlinux64 *vmlinux, const Elf64_Ehdr *e
 
 		if (phdr.p_type != PT_LOAD)
 			continue;
-		if (phdr.p_align % VMLINUX64_ALIGN)
-			return "a segment is not aligned to 2 MiB";
-		if (phdr.p_filesz > phdr.p_memsz)
-			return "a segment is larger than its memory";
-		if (phdr.p_offset < file_end || phdr.p_offset > elf_end ||
-		    phdr.p_filesz > elf_end - phdr.p_offset)
-			return "a segment is not in the file, or overlaps another one";
 
 		dest = phdr.p_paddr - vmlinux->link_phys;
-		if (phdr.p_paddr < vmlinux->link_phys || dest < mem_end ||
-		    dest > VMLINUX64_MAX_SIZE || phdr.p_memsz > VMLINUX64_MAX_SIZE - dest)
-			return "the memory of a segment is out of range, or overlaps another one";
+		if (phdr.p_offset < file_end || phdr.p_offset + phdr.p_filesz > elf_end)
+			return not_understood(vmlinux, "a segment overlaps something in vmlinux");
+		if (dest < mem_end)
+			return not_understood(vmlinux, "a segment overlaps another in memory");
 		if (!mem_end && dest)
-			return "its first segment is not at its beginning";
+			return not_understood(vmlinux, "its first segment is not the lowest");
 		if (dest > phdr.p_offset)
-			return "a segment lies further from the beginning than in the file";
+			return not_understood(vmlinux, "a segment lies higher than in vmlinux");
 
 		file_end = phdr.p_offset + phdr.p_filesz;
 		mem_end = dest + phdr.p_memsz;
-		if (phdr.p_filesz)
-			vmlinux->size = dest + phdr.p_filesz;
 	}
 
-	if (!vmlinux->size)
-		return "it has no segments";
-
 	vmlinux->mem_size = mem_end;
-	return NULL;
+	return 0;
+}
+
+/* objcopy puts the section headers at the end. */
+static int check_layout(struct vmlinux64 *vmlinux, const Elf64_Ehdr *ehdr, size_t *elf_end)
+{
+	size_t size = ehdr->e_shnum * sizeof(Elf64_Shdr);
+
+	if (ehdr->e_type != ET_EXEC || ehdr->e_phentsize != sizeof(Elf64_Phdr) ||
+	    ehdr->e_shentsize != sizeof(Elf64_Shdr))
+		return not_understood(vmlinux, "its vmlinux is of another kind");
+	if (ehdr->e_phnum > MAX_PROGRAM_HEADERS)
+		return not_understood(vmlinux, "it has too many program headers");
+	if (!size || ehdr->e_shoff > vmlinux->len || size > vmlinux->len - ehdr->e_shoff)
+		return not_understood(vmlinux, "its section headers are not in vmlinux");
+
+	*elf_end = ehdr->e_shoff + size;
+	return check_order(vmlinux, ehdr, *elf_end);
 }
 
 static u32 reloc_at(const struct vmlinux64 *vmlinux, size_t pos)
@@ -152,25 +212,25 @@ static bool targets_valid(const struct vmlinux64 *vmlinux, enum vmlinux64_list l
 	return true;
 }
 
-static const char *check_relocs(struct vmlinux64 *vmlinux, size_t start)
+static int check_relocs(struct vmlinux64 *vmlinux, size_t start)
 {
 	size_t len = vmlinux->len - start, zeros[VMLINUX64_NR_LISTS], pos, end;
 	unsigned int nr_zeros = 0, i;
 
 	if (!len)
-		return NULL;
+		return 0;
 	if (len % RELOC_SIZE || reloc_at(vmlinux, start))
-		return "what is behind its ELF file is no list of relocations";
+		return not_understood(vmlinux, "what follows vmlinux is no list of relocations");
 
 	for (pos = start; pos < vmlinux->len; pos += RELOC_SIZE) {
 		if (reloc_at(vmlinux, pos))
 			continue;
 		if (nr_zeros == VMLINUX64_NR_LISTS)
-			return "it has more lists of relocations than are known";
+			return not_understood(vmlinux, "it has too many lists of relocations");
 		zeros[nr_zeros++] = pos;
 	}
 	if (nr_zeros < 2)
-		return "it has fewer lists of relocations than are known";
+		return not_understood(vmlinux, "it has too few lists of relocations");
 
 	vmlinux->relocatable = true;
 	end = vmlinux->len;
@@ -182,14 +242,13 @@ static const char *check_relocs(struct vmlinux64 *vmlinux, size_t start)
 		pos = zeros[i == VMLINUX64_RELOCS_64 ? 0 : nr_zeros - 1 - i];
 		vmlinux->relocs[i].pos = pos + RELOC_SIZE;
 		vmlinux->relocs[i].nr = (end - pos) / RELOC_SIZE - 1;
-		if (vmlinux->relocs[i].nr && vmlinux->size < sizeof(u64))
-			return "a relocation is outside of the kernel";
-		if (!targets_valid(vmlinux, i))
-			return "a relocation is outside of the kernel";
+		if ((vmlinux->relocs[i].nr && vmlinux->size < sizeof(u64)) ||
+		    !targets_valid(vmlinux, i))
+			return damaged(vmlinux, "a relocation is outside of the kernel");
 		end = pos;
 	}
 
-	return NULL;
+	return 0;
 }
 
 /**
@@ -197,38 +256,26 @@ static const char *check_relocs(struct vmlinux64 *vmlinux, size_t start)
  * @vmlinux: with image, len and link_phys set
  *
  * Changes nothing in the image. If there is nothing wrong, the other members are set, and the
- * image can be passed to vmlinux64_place().
+ * image can be passed to vmlinux64_place(). Otherwise @vmlinux->problem says what it is.
  *
- * Return: NULL, or what is not as expected.
+ * Return:
+ * * 0 - it is as expected
+ * * %-EBADMSG - it is damaged: the decompressor would not start it either
+ * * %-EOPNOTSUPP - it is not understood: the decompressor may start it
  */
-const char *vmlinux64_parse(struct vmlinux64 *vmlinux)
+int vmlinux64_parse(struct vmlinux64 *vmlinux)
 {
-	const char *problem;
 	Elf64_Ehdr ehdr;
 	size_t elf_end;
+	int err;
 
 	if (vmlinux->len < sizeof(ehdr))
-		return "it is no vmlinux";
+		return damaged(vmlinux, "what is packed is no vmlinux for x86-64");
 
 	memcpy(&ehdr, vmlinux->image, sizeof(ehdr));
-	if (!is_vmlinux(&ehdr))
-		return "it is no vmlinux";
-	if (ehdr.e_phnum > MAX_PROGRAM_HEADERS || ehdr.e_phoff > vmlinux->len ||
-	    ehdr.e_phnum * sizeof(Elf64_Phdr) > vmlinux->len - ehdr.e_phoff)
-		return "its program headers are not in the file, or too many";
-
-	problem = find_elf_end(vmlinux, &ehdr, &elf_end);
-	if (problem)
-		return problem;
-
-	problem = check_segments(vmlinux, &ehdr, elf_end);
-	if (problem)
-		return problem;
-
-	if (ehdr.e_entry < vmlinux->link_phys ||
-	    ehdr.e_entry - vmlinux->link_phys >= vmlinux->size)
-		return "its entry point is outside of the kernel";
-	vmlinux->entry = ehdr.e_entry - vmlinux->link_phys;
+	err = check_damage(vmlinux, &ehdr) ?: check_layout(vmlinux, &ehdr, &elf_end);
+	if (err)
+		return err;
 
 	return check_relocs(vmlinux, elf_end);
 }

@@ -23,6 +23,7 @@ enum vmlinux64_list {
  * @entry: offset of its entry point in 64-bit mode
  * @relocs: per list, offset of the entry in @image that comes first, and number of entries
  * @relocatable: whether there are lists of relocations, even if they are empty
+ * @problem: why vmlinux64_parse() has not accepted it
  *
  * The caller sets @image, @len and @link_phys, vmlinux64_parse() the rest.
  */
@@ -39,14 +40,15 @@ struct vmlinux64 {
 		size_t nr;
 	} relocs[VMLINUX64_NR_LISTS];
 	bool relocatable;
+	const char *problem;
 };
 
 #define VMLINUX64_ALIGN		0x200000UL
 #define VMLINUX64_MAX_SIZE	0x40000000UL
 
-const char *vmlinux64_payload(size_t len, size_t setup_size, u32 offset, u32 size,
-			      size_t *start);
-const char *vmlinux64_parse(struct vmlinux64 *vmlinux);
+int vmlinux64_payload(size_t len, size_t setup_size, u32 syssize, u32 offset, u32 size,
+		      size_t *start);
+int vmlinux64_parse(struct vmlinux64 *vmlinux);
 void vmlinux64_place(struct vmlinux64 *vmlinux);
 void vmlinux64_relocate(struct vmlinux64 *vmlinux, s64 delta);
 

@@ -5,11 +5,12 @@
  * accepted is placed and relocated, and compared with what a decompressor makes of it, which
  * is written here without a look at the kernel code. AddressSanitizer sees writes beyond it.
  *
- * A run for some time must have seen kernels that are accepted and such that are refused,
- * or it says nothing.
+ * A run for some time must have seen kernels that are accepted, that are refused, and that
+ * are not understood, or it says nothing.
  */
 
 #include <elf.h>
+#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,9 @@
 #define MAX_SEGMENTS	5
 #define MAX_LEN		131072
 
+/* What a decompressor does with it depends on where it puts the kernel. */
+#define BAD_RELOC	"a relocation is outside of the kernel"
+
 #define EXPECT(condition)						\
 do {									\
 	if (!(condition)) {						\
@@ -32,7 +36,7 @@ do {									\
 	}								\
 } while (0)
 
-static unsigned long nr_accepted, nr_damaged_accepted, nr_refused;
+static unsigned long nr_accepted, nr_damaged_accepted, nr_refused, nr_not_understood;
 static bool timed;
 
 static const u8 *input;
@@ -228,9 +232,10 @@ static u8 *reference(size_t size, s64 delta)
 
 static void report(void)
 {
-	fprintf(stderr, "%lu kernels accepted, %lu of them damaged; %lu refused\n",
-		nr_accepted, nr_damaged_accepted, nr_refused);
-	if (timed && (!nr_accepted || !nr_refused)) {
+	fprintf(stderr,
+		"%lu kernels accepted, %lu of them damaged; %lu refused; %lu not understood\n",
+		nr_accepted, nr_damaged_accepted, nr_refused, nr_not_understood);
+	if (timed && (!nr_accepted || !nr_refused || !nr_not_understood)) {
 		fprintf(stderr, "not ok: the run proves nothing\n");
 		_exit(1);
 	}
@@ -249,22 +254,72 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
 static void try_payload(void)
 {
-	u64 len = take(4), setup_size = take(2), offset = take(4), size = take(4);
+	u64 len = take(4), setup_size = take(2), syssize = take(4), offset = take(4);
+	u64 size = take(4), end = len > setup_size ? len - setup_size : 0;
 	size_t start;
 
-	if (vmlinux64_payload(len, setup_size, offset, size, &start))
+	switch (vmlinux64_payload(len, setup_size, syssize, offset, size, &start)) {
+	case 0:
+		EXPECT(start == setup_size + offset && offset && size >= 8);
+		break;
+	case -EBADMSG:
+		EXPECT(len < setup_size || syssize * 16 > end || offset + size > end);
 		return;
-	EXPECT(start >= setup_size && start <= len && size <= len - start && size >= 8);
+	case -EOPNOTSUPP:
+		EXPECT(!offset || size < 8);
+		break;
+	default:
+		EXPECT(false);
+	}
+	EXPECT(len >= setup_size && syssize * 16 <= end && offset + size <= end);
+}
+
+/*
+ * Whether the decompressors of Linux 6.12 and 7.3 would fail, or copy something from or to
+ * where it is not theirs. They look at relocations only if the kernel is to be moved.
+ */
+static bool decompressor_fails(void)
+{
+	const typeof(Elf64_Ehdr) *ehdr = (void *)file;
+	Elf64_Phdr phdr;
+	unsigned int i;
+	u64 end = 0;
+
+	if (file_len < sizeof(*ehdr) || memcmp(ehdr->e_ident, ELFMAG, SELFMAG) ||
+	    ehdr->e_ident[EI_CLASS] != ELFCLASS64 ||
+	    ehdr->e_ident[EI_DATA] != ELFDATA2LSB || ehdr->e_machine != EM_X86_64)
+		return true;
+
+	for (i = 0; i < ehdr->e_phnum; i++) {
+		u64 pos = ehdr->e_phoff + i * sizeof(phdr);
+
+		if (pos < ehdr->e_phoff || pos > file_len || file_len - pos < sizeof(phdr))
+			return true;
+		memcpy(&phdr, file + pos, sizeof(phdr));
+		if (phdr.p_type != PT_LOAD)
+			continue;
+		if (phdr.p_align % 0x200000 || phdr.p_filesz > phdr.p_memsz ||
+		    phdr.p_paddr < LINK_PHYS || phdr.p_offset > file_len ||
+		    phdr.p_filesz > file_len - phdr.p_offset)
+			return true;
+		phdr.p_paddr -= LINK_PHYS;
+		if (phdr.p_paddr > 1 << 30 || phdr.p_memsz > (1 << 30) - phdr.p_paddr)
+			return true;
+		if (phdr.p_filesz && end < phdr.p_paddr + phdr.p_filesz)
+			end = phdr.p_paddr + phdr.p_filesz;
+	}
+
+	return ehdr->e_entry < LINK_PHYS || ehdr->e_entry - LINK_PHYS >= end;
 }
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
 	struct vmlinux64 vmlinux = { .link_phys = LINK_PHYS };
-	const char *problem;
 	bool damaged;
 	s64 delta;
 	u8 *want;
+	int err;
 
 	input = data;
 	input_left = size;
@@ -276,17 +331,25 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	vmlinux.len = file_len;
 	vmlinux.image = malloc(file_len);
 	memcpy(vmlinux.image, file, file_len);
-	problem = vmlinux64_parse(&vmlinux);
+	err = vmlinux64_parse(&vmlinux);
 	EXPECT(!memcmp(vmlinux.image, file, file_len));
-	if (problem) {
-		nr_refused++;
+	EXPECT(!err == !vmlinux.problem);
+	if (err) {
+		EXPECT(err == -EBADMSG || err == -EOPNOTSUPP);
+		nr_refused += err == -EBADMSG;
+		nr_not_understood += err == -EOPNOTSUPP;
 		if (!damaged)
-			fprintf(stderr, "not damaged, but %s\n", problem);
+			fprintf(stderr, "not damaged, but %s\n", vmlinux.problem);
 		EXPECT(damaged);
+		if (!strcmp(vmlinux.problem, BAD_RELOC))
+			EXPECT(err == -EBADMSG);
+		else
+			EXPECT(decompressor_fails() == (err == -EBADMSG));
 		free(vmlinux.image);
 		return 0;
 	}
 
+	EXPECT(!decompressor_fails());
 	nr_accepted++;
 	nr_damaged_accepted += damaged;
 	if (!damaged)

@@ -6,7 +6,12 @@
 # Compress the payload of a bzImage that has been made with gzip in another way: xz, zstd,
 # lz4, or gzip again. It goes to the end of the file, and the header points to it, so that a
 # loader that takes it out uses it. The decompressor in the bzImage goes on with the old one.
-# With FORMAT none it points to something that is in no format at all.
+# With FORMAT none it points to something that is in no format at all. These are gzip with
+# a correct checksum:
+#
+#	novmlinux	that is something else than a kernel
+#	badreloc	with a relocation outside of the kernel
+#	morelists	with one list of relocations more
 
 import gzip
 import struct
@@ -25,6 +30,13 @@ COMMANDS = {
     "none": ["head", "-c", "0"],
 }
 
+# What makes something else of vmlinux, of which the last word is a relocation.
+CHANGES = {
+    "novmlinux": lambda vmlinux: vmlinux[4096:],
+    "badreloc": lambda vmlinux: vmlinux[:-4] + struct.pack("<I", 0xfffffff0),
+    "morelists": lambda vmlinux: vmlinux + struct.pack("<I", 0),
+}
+
 
 def main():
     source, kind, target = sys.argv[1:]
@@ -36,6 +48,9 @@ def main():
     payload = image[setup + offset:setup + offset + length]
     vmlinux = gzip.decompress(payload)
 
+    if kind in CHANGES:
+        vmlinux = CHANGES[kind](vmlinux)
+        kind = "gzip"
     packed = subprocess.run(COMMANDS[kind], input=vmlinux, stdout=subprocess.PIPE,
                             check=True).stdout
     if kind == "none":
