@@ -26,6 +26,7 @@
  *
  * ===================== ================= ==============================================
  * kho_image_claim()     kexec_file_load() allocates the destination of a segment
+ * kho_image_give_up()   kexec_file_load() frees the last ones, to try other places
  * kho_image_load()      kexec_file_load() loads a segment that is in place
  * kho_image_verify()    kernel_kexec()    compares the checksums
  * kho_image_release()   kimage_free()     frees the destinations
@@ -36,6 +37,8 @@
 
 #define pr_fmt(fmt) "kho: " fmt
 
+#include <linux/bitmap.h>
+#include <linux/bits.h>
 #include <linux/cc_platform.h>
 #include <linux/crc32.h>
 #include <linux/gfp.h>
@@ -194,6 +197,24 @@ static void release_segments(struct kimage *image, unsigned long first)
 		free_contig_range(image->kho.claimed[i].pfn, image->kho.claimed[i].nr_pages);
 		image->kho.claimed[i].nr_pages = 0;
 	}
+
+	image->kho.copied &= BIT(first) - 1;
+}
+
+/**
+ * kho_image_give_up - take the last segments of an image back
+ * @image: an image that is being loaded
+ * @nr_segments: how many segments it keeps
+ *
+ * For the architecture, to place them in another way. Does nothing else for an image that
+ * carries no handover.
+ *
+ * Context: kexec_file_load(). May sleep.
+ */
+void kho_image_give_up(struct kimage *image, unsigned long nr_segments)
+{
+	release_segments(image, nr_segments);
+	image->nr_segments = nr_segments;
 }
 
 /**
@@ -210,6 +231,7 @@ static void release_segments(struct kimage *image, unsigned long first)
  * Return:
  * * 0 - the place is in @kbuf->mem, and belongs to the image
  * * %-EADDRNOTAVAIL - there is none in this area
+ * * %-EBUSY - there is none in this area, and pages were tried that could not be migrated
  * * %-EOPNOTSUPP - this segment cannot be in place, wherever that is
  */
 int kho_image_claim(struct kexec_buf *kbuf, const struct resource *area,
@@ -251,62 +273,7 @@ int kho_image_claim(struct kexec_buf *kbuf, const struct resource *area,
 	}
 
 	kbuf->mem = KEXEC_BUF_MEM_UNKNOWN;
-	return -EADDRNOTAVAIL;
-}
-
-static unsigned long nr_slots(const struct kexec_buf *kbuf, const struct kho_scratch *area,
-			      phys_addr_t *first)
-{
-	phys_addr_t end = area->addr + area->size;
-
-	*first = ALIGN(max_t(phys_addr_t, area->addr, kbuf->buf_min), kbuf->buf_align);
-	if (*first >= end || end - *first < kbuf->memsz)
-		return 0;
-
-	return (end - *first - kbuf->memsz) / kbuf->buf_align + 1;
-}
-
-/**
- * kho_image_claim_random - allocate a segment at a place that is chosen at random
- * @kbuf: the segment, which is going to be the next one of its image
- * @func: looks for room in a resource; returns 1 if it has found some
- *
- * Places that cannot be allocated are skipped, which leaves the same probability to all
- * others.
- *
- * Context: as for kho_image_claim()
- * Return:
- * * 0 - the place is in @kbuf->mem, and belongs to the image
- * * %-EADDRNOTAVAIL - no place was found in a number of attempts
- * * %-EOPNOTSUPP - as for kho_image_claim()
- */
-int kho_image_claim_random(struct kexec_buf *kbuf, int (*func)(struct resource *, void *))
-{
-	unsigned long total = 0, nr, slot;
-	unsigned int tries, i;
-	phys_addr_t first;
-	int err;
-
-	for (i = 0; i < kho_scratch_cnt; i++)
-		total += nr_slots(kbuf, &kho_scratch[i], &first);
-
-	for (tries = 0; total && tries < RANDOM_TRIES; tries++) {
-		struct resource res;
-
-		slot = get_random_u32_below(total);
-		for (i = 0; i < kho_scratch_cnt; i++, slot -= nr) {
-			nr = nr_slots(kbuf, &kho_scratch[i], &first);
-			if (slot < nr)
-				break;
-		}
-
-		res = DEFINE_RES_MEM(first + slot * kbuf->buf_align, kbuf->memsz);
-		err = kho_image_claim(kbuf, &res, func);
-		if (err != -EADDRNOTAVAIL)
-			return err;
-	}
-
-	return -EADDRNOTAVAIL;
+	return nr_places ? -EBUSY : -EADDRNOTAVAIL;
 }
 
 /**
@@ -336,6 +303,96 @@ bool kho_image_find_hole(struct kexec_buf *kbuf, const struct resource *area,
 	return false;
 }
 
+static unsigned long nr_slots(const struct kexec_buf *kbuf, const struct kho_scratch *area,
+			      phys_addr_t *first)
+{
+	phys_addr_t last = area->addr + area->size - 1;
+
+	*first = ALIGN(max_t(phys_addr_t, area->addr, kbuf->buf_min), kbuf->buf_align);
+	last = min_t(phys_addr_t, last, kbuf->buf_max);
+	if (*first > last || last - *first < kbuf->memsz - 1)
+		return 0;
+
+	return (last - *first - (kbuf->memsz - 1)) / kbuf->buf_align + 1;
+}
+
+/*
+ * Have @place try places in scratch that are chosen at random, until one will do. Places that
+ * will not are skipped, which leaves the same probability to all others. To find out that
+ * pages cannot be migrated takes long, so that is done a few times only.
+ */
+static int place_at_random(struct kexec_buf *kbuf, int (*func)(struct resource *, void *),
+			   int (*place)(struct kexec_buf *kbuf, const struct resource *area,
+					int (*func)(struct resource *, void *)))
+{
+	unsigned int tries, nr_busy = 0, i;
+	unsigned long total = 0, nr, slot;
+	phys_addr_t first;
+	int err;
+
+	for (i = 0; i < kho_scratch_cnt; i++)
+		total += nr_slots(kbuf, &kho_scratch[i], &first);
+
+	for (tries = 0; total && tries < RANDOM_TRIES && nr_busy < MAX_PLACES; tries++) {
+		struct resource res;
+
+		slot = get_random_u32_below(total);
+		for (i = 0; i < kho_scratch_cnt; i++, slot -= nr) {
+			nr = nr_slots(kbuf, &kho_scratch[i], &first);
+			if (slot < nr)
+				break;
+		}
+
+		res = DEFINE_RES_MEM(first + slot * kbuf->buf_align, kbuf->memsz);
+		err = place(kbuf, &res, func);
+		if (err != -EADDRNOTAVAIL && err != -EBUSY)
+			return err;
+
+		nr_busy += err == -EBUSY;
+		cond_resched();
+	}
+
+	return -EADDRNOTAVAIL;
+}
+
+/**
+ * kho_image_claim_random - allocate a segment at a place that is chosen at random
+ * @kbuf: the segment, which is going to be the next one of its image
+ * @func: looks for room in a resource; returns 1 if it has found some
+ *
+ * Context: as for kho_image_claim()
+ * Return:
+ * * 0 - the place is in @kbuf->mem, and belongs to the image
+ * * %-EADDRNOTAVAIL - no place was found in a number of attempts
+ * * %-EOPNOTSUPP - as for kho_image_claim()
+ */
+int kho_image_claim_random(struct kexec_buf *kbuf, int (*func)(struct resource *, void *))
+{
+	return place_at_random(kbuf, func, kho_image_claim);
+}
+
+static int find_hole_at(struct kexec_buf *kbuf, const struct resource *area,
+			int (*func)(struct resource *, void *))
+{
+	bool poisoned;
+
+	return kho_image_find_hole(kbuf, area, func, &poisoned) ? 0 : -EADDRNOTAVAIL;
+}
+
+/**
+ * kho_image_find_random_hole - choose a place at random that a segment can be copied to
+ * @kbuf: the segment
+ * @func: finds candidates in a resource, and returns 1 if it has found one
+ *
+ * Context: kexec_file_load(), with the kexec lock held.
+ * Return: true if the place is in @kbuf->mem, false if none was found in a number of attempts.
+ */
+bool kho_image_find_random_hole(struct kexec_buf *kbuf,
+				int (*func)(struct resource *, void *))
+{
+	return !place_at_random(kbuf, func, find_hole_at);
+}
+
 /* Only this kernel compares it, so it need not be the same everywhere. */
 #ifndef arch_kho_image_crc
 static u32 arch_kho_image_crc(u32 crc, const u8 *data, size_t len)
@@ -360,9 +417,25 @@ static u32 segment_crc(const struct kexec_segment *segment)
 }
 
 /**
+ * kho_image_report - log which segments are not in place although they could be
+ * @image: an image whose segments are placed
+ */
+void kho_image_report(const struct kimage *image)
+{
+	unsigned long i;
+
+	for_each_set_bit(i, &image->kho.copied, KEXEC_SEGMENT_MAX)
+		pr_info("segment of %zu KiB will be copied into place: memory in scratch is in use\n",
+			image->segment[i].memsz >> 10);
+}
+
+/**
  * kho_image_load - load a segment that is in place
  * @image: a handover image
  * @segment: a segment for which kho_image_in_place() is true
+ *
+ * The memory is written to through the direct map. An architecture that enters the next kernel
+ * with caches off would have to clean them afterwards; x86 does not do that.
  *
  * Context: May sleep.
  */

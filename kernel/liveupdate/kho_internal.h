@@ -341,6 +341,9 @@ int kho_image_claim(struct kexec_buf *kbuf, const struct resource *area,
 		    int (*func)(struct resource *, void *));
 bool kho_image_find_hole(struct kexec_buf *kbuf, const struct resource *area,
 			 int (*func)(struct resource *, void *), bool *poisoned);
+bool kho_image_find_random_hole(struct kexec_buf *kbuf,
+				int (*func)(struct resource *, void *));
+void kho_image_report(const struct kimage *image);
 int kho_image_verify(struct kimage *image);
 
 /* kho_debugfs.c */

@@ -6,6 +6,7 @@
 
 #define pr_fmt(fmt) "kho: " fmt
 
+#include <linux/bits.h>
 #include <linux/ioport.h>
 #include <linux/irqflags.h>
 #include <linux/kexec.h>
@@ -121,33 +122,11 @@ int kho_fill_kimage(struct kimage *image)
 	return 0;
 }
 
-/**
- * kho_locate_mem_hole - place a segment in scratch
- * @kbuf: the segment
- * @func: looks for room in a resource; returns 1 when it has found some
- *
- * Areas are tried from the last to the first, which keeps the one below 4 GiB
- * for the next kernel's own use as long as others have room. A segment that asks for a
- * random place is tried at random first. A place that can be allocated is preferred to one
- * that the segment has to be copied to. Neither has poisoned pages.
- *
- * If there is no room for the segment, and nothing is preserved, the image is loaded without
- * a handover.
- *
- * Return:
- * * 1 - the image does not hand over and may lie anywhere
- * * 0 - the place is in @kbuf->mem
- * * %-EADDRNOTAVAIL - there is no room in scratch, and something is preserved
- */
-int kho_locate_mem_hole(struct kexec_buf *kbuf,
-			int (*func)(struct resource *, void *))
+/* Areas are tried from the last to the first, and at random before. */
+static int claim_place(struct kexec_buf *kbuf, int (*func)(struct resource *, void *))
 {
-	bool poisoned = false;
-	int err = -EOPNOTSUPP;
+	int err = -EADDRNOTAVAIL;
 	unsigned int i;
-
-	if (!image_hands_over(kbuf->image))
-		return 1;
 
 	if (kbuf->kho_random && !kho_image_claim_random(kbuf, func))
 		return 0;
@@ -157,24 +136,81 @@ int kho_locate_mem_hole(struct kexec_buf *kbuf,
 						     kho_scratch[i].size);
 
 		err = kho_image_claim(kbuf, &res, func);
-		if (!err)
+		if (!err) {
+			kbuf->kho_random = false;
 			return 0;
+		}
 	}
+
+	return err;
+}
+
+static bool find_hole(struct kexec_buf *kbuf, int (*func)(struct resource *, void *),
+		      bool *poisoned)
+{
+	unsigned int i;
+
+	if (kbuf->kho_random && kho_image_find_random_hole(kbuf, func))
+		return true;
 
 	for (i = kho_scratch_cnt; i--;) {
 		struct resource res = DEFINE_RES_MEM(kho_scratch[i].addr,
 						     kho_scratch[i].size);
 
-		if (!kho_image_find_hole(kbuf, &res, func, &poisoned))
-			continue;
-
-		if (err != -EOPNOTSUPP)
-			pr_info("segment of %lu KiB will be copied into place: memory in scratch is in use\n",
-				kbuf->memsz >> 10);
-		return 0;
+		if (kho_image_find_hole(kbuf, &res, func, poisoned)) {
+			kbuf->kho_random = false;
+			return true;
+		}
 	}
 
-	if (drop_handover(kbuf->image)) {
+	return false;
+}
+
+/**
+ * kho_locate_mem_hole - place a segment in scratch
+ * @kbuf: the segment
+ * @func: looks for room in a resource; returns 1 when it has found some
+ *
+ * Areas are tried from the last to the first, which keeps the one below 4 GiB
+ * for the next kernel's own use as long as others have room. A segment that asks for a
+ * random place is tried at random first; @kbuf->kho_random is cleared if that fails. A place
+ * that can be allocated is preferred to one that the segment has to be copied to. Neither
+ * has poisoned pages. How much of this is done is up to @kbuf->kho_place.
+ *
+ * If there is no room for the segment, and nothing is preserved, the image is loaded without
+ * a handover.
+ *
+ * Return:
+ * * 1 - the image does not hand over and may lie anywhere
+ * * 0 - the place is in @kbuf->mem
+ * * %-EADDRNOTAVAIL - there is no such place in scratch; unless the caller asked for it to
+ *   be tried only, something is preserved
+ */
+int kho_locate_mem_hole(struct kexec_buf *kbuf,
+			int (*func)(struct resource *, void *))
+{
+	struct kimage *image = kbuf->image;
+	bool poisoned = false;
+	int err;
+
+	if (!image_hands_over(image))
+		return 1;
+
+	err = claim_place(kbuf, func);
+	if (!err)
+		return 0;
+	if (kbuf->kho_place == KHO_PLACE_IN_PLACE)
+		return -EADDRNOTAVAIL;
+
+	if (find_hole(kbuf, func, &poisoned)) {
+		if (err != -EOPNOTSUPP)
+			image->kho.copied |= BIT(image->nr_segments);
+		return 0;
+	}
+	if (kbuf->kho_place == KHO_PLACE_IN_SCRATCH)
+		return -EADDRNOTAVAIL;
+
+	if (drop_handover(image)) {
 		pr_warn("no room in scratch for a segment of %lu KiB: the image is loaded without a handover, as nothing is preserved; see kho_scratch=\n",
 			kbuf->memsz >> 10);
 		return 1;
@@ -201,6 +237,21 @@ int kho_locate_mem_hole(struct kexec_buf *kbuf,
 int kho_check_image(const struct kimage *image)
 {
 	return image->kho.fdt_phys ? kho_check_out(image) : 0;
+}
+
+/**
+ * kho_finish_kimage - check an image that hands over, and say how it is placed
+ * @image: an image of kexec_file_load() whose segments are placed
+ *
+ * Context: kexec_file_load(), with the kexec lock held. May sleep.
+ * Return: as kho_check_image().
+ */
+int kho_finish_kimage(const struct kimage *image)
+{
+	if (image->kho.fdt_phys)
+		kho_image_report(image);
+
+	return kho_check_image(image);
 }
 
 /**

@@ -17,6 +17,10 @@
  * number of page table levels, and for some parameters, is not done here: such a kernel is
  * loaded with its decompressor, as are all images that carry no handover.
  *
+ * The kernel goes to a random place in scratch, preferably one that it need not be copied to in
+ * the blackout. The initrd goes to the end of an area. Whichever of the two is placed first may
+ * be in the way of the other, so both orders are tried.
+ *
  * A bzImage that is not as expected is refused if its decompressor would fail, too, as that
  * would be in the blackout, with no way back. It is loaded with its decompressor if that
  * may know better:
@@ -155,6 +159,11 @@ static int prepare(struct kexec_direct64 *direct, const char *cmdline)
 	return 0;
 }
 
+static void log_packed(const char *problem)
+{
+	pr_info("the next kernel has to unpack itself: %s\n", problem);
+}
+
 /* Returns 0, or as vmlinux64_parse(), with the problem set. */
 static int unpack(struct kexec_direct64 *direct, const struct setup_header *header,
 		  const char *payload, const char *cmdline)
@@ -257,25 +266,69 @@ out:
 		return ERR_PTR(-ENOEXEC);
 	}
 
-	pr_info("the next kernel has to unpack itself: %s\n", problem);
+	log_packed(problem);
 	return NULL;
 }
 
+/*
+ * How a kernel and its initrd are placed, best first. An initrd at the end of an area leaves
+ * room in one piece. But it may take the only area that is large enough for the kernel; and a
+ * kernel that is placed first may be in the way of the initrd, wherever it lies at random.
+ * Only the last way gives the handover up, or says that there is no room.
+ */
+static const struct way {
+	enum kho_place place;
+	bool initrd_first;
+	bool random;
+	unsigned int tries;
+} ways[] = {
+	{ KHO_PLACE_IN_PLACE, true, true, 1 },
+	{ KHO_PLACE_IN_PLACE, false, true, 4 },
+	{ KHO_PLACE_IN_SCRATCH, true, true, 1 },
+	{ KHO_PLACE_IN_SCRATCH, false, true, 4 },
+	{ KHO_PLACE_ANYWHERE, false, false, 1 },
+};
+
+static int place(struct kexec_buf *kbuf, const struct way *way, bool random)
+{
+	kbuf->mem = KEXEC_BUF_MEM_UNKNOWN;
+	kbuf->kho_place = way->place;
+	kbuf->kho_random = random && way->random;
+
+	return kexec_add_buffer(kbuf);
+}
+
+static int place_both(struct kexec_buf *kernel, struct kexec_buf *initrd, const struct way *way,
+		      bool random)
+{
+	int err = 0;
+
+	if (initrd && way->initrd_first)
+		err = place(initrd, way, false);
+	if (!err)
+		err = place(kernel, way, random);
+	if (!err && initrd && !way->initrd_first)
+		err = place(initrd, way, false);
+
+	return err;
+}
+
 /**
- * kexec_direct64_load - add a kernel that has been unpacked to its image
+ * kexec_direct64_load - add a kernel that has been unpacked, and its initrd, to their image
  * @image: the image that is being loaded
  * @direct: the kernel, which must not be freed before the segments are loaded
- * @header: the header in the boot_params of @image
- * @entry: set to the physical address of its entry point
+ * @initrd: the initrd, whose address is set; or NULL
+ * @entry: set to the physical address of the entry point of the kernel
  *
  * Context: kexec_file_load(), with the kexec lock held. May sleep.
  * Return:
- * * 0 - the kernel is the last segment of @image
- * * %-EAGAIN - @image carries no handover any more, so the bzImage has to be loaded as it is
+ * * 0 - they are the last segments of @image
+ * * %-EAGAIN - @image carries no handover any more, and has the segments that it had: the
+ *   bzImage has to be loaded as it is
  * * other negative errnos - as of kexec_add_buffer()
  */
 int kexec_direct64_load(struct kimage *image, struct kexec_direct64 *direct,
-			struct setup_header *header, unsigned long *entry)
+			struct kexec_buf *initrd, unsigned long *entry)
 {
 	struct vmlinux64 *vmlinux = &direct->vmlinux;
 	struct kexec_buf kbuf = {
@@ -283,31 +336,47 @@ int kexec_direct64_load(struct kimage *image, struct kexec_direct64 *direct,
 		.buffer = vmlinux->image,
 		.bufsz = vmlinux->size,
 		.memsz = ALIGN(vmlinux->mem_size, VMLINUX64_ALIGN),
-		.mem = KEXEC_BUF_MEM_UNKNOWN,
 		.buf_align = direct->align,
 		.buf_min = vmlinux->link_phys,
 		.buf_max = ULONG_MAX,
 		.top_down = true,
-		.kho_random = direct->kaslr,
 	};
-	int err;
+	unsigned long nr_segments = image->nr_segments;
+	unsigned int i, tries;
+	int err = -EADDRNOTAVAIL;
 
-	if (!image->kho.fdt_phys)
+	for (i = 0; i < ARRAY_SIZE(ways) && err == -EADDRNOTAVAIL; i++) {
+		for (tries = 0; tries < ways[i].tries && err == -EADDRNOTAVAIL; tries++) {
+			kho_image_give_up(image, nr_segments);
+			err = place_both(&kbuf, initrd, &ways[i], direct->kaslr);
+		}
+	}
+
+	if (!image->kho.fdt_phys) {
+		kho_image_give_up(image, nr_segments);
+		log_packed("it gets no handover");
 		return -EAGAIN;
-
-	err = kexec_add_buffer(&kbuf);
+	}
 	if (err)
 		return err;
 
-	if (!image->kho.fdt_phys) {
-		image->nr_segments--;
-		return -EAGAIN;
-	}
-
-	if (direct->kaslr)
-		header->loadflags |= KASLR_FLAG;
+	kexec_dprintk("Loaded unpacked kernel at 0x%lx bufsz=0x%lx memsz=0x%lx\n",
+		      kbuf.mem, kbuf.bufsz, kbuf.memsz);
 	*entry = kbuf.mem + vmlinux->entry;
 	pr_info("the next kernel is unpacked: %zu KiB from %zu KiB of %s data\n",
 		vmlinux->size >> 10, direct->packed_size >> 10, direct->format);
+	if (direct->kaslr && !kbuf.kho_random)
+		pr_warn("the physical address of the next kernel is not random: memory in scratch is in use\n");
 	return 0;
+}
+
+/**
+ * kexec_direct64_loadflags - what to tell an unpacked kernel in its header
+ * @direct: the kernel
+ *
+ * Return: flags as its decompressor would set them.
+ */
+u8 kexec_direct64_loadflags(const struct kexec_direct64 *direct)
+{
+	return direct->kaslr ? KASLR_FLAG : 0;
 }

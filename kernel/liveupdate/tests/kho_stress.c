@@ -488,6 +488,24 @@ static int cmd_image(unsigned int i)
 	return err;
 }
 
+/* The loaded image: "image N ADDRESS SIZE in_place" or "copied" */
+static void show_image(struct seq_file *m)
+{
+	const struct kexec_segment *segment;
+	unsigned long i;
+
+	if (!kexec_trylock())
+		return;
+
+	for (i = 0; kexec_image && i < kexec_image->nr_segments; i++) {
+		segment = &kexec_image->segment[i];
+		seq_printf(m, "image %lu %#lx %zu %s\n", i, segment->mem, segment->memsz,
+			   kho_image_in_place(kexec_image, segment) ? "in_place" : "copied");
+	}
+
+	kexec_unlock();
+}
+
 static int cmd_own(unsigned int unused)
 {
 	guard(rcu)();
@@ -561,6 +579,7 @@ static int report_show(struct seq_file *m, void *unused)
 	seq_printf(m, "faults_errors %lu\n", nr_fault_errors);
 	/* Where KASLR has put this kernel */
 	seq_printf(m, "text %lx\n", (unsigned long)_text);
+	show_image(m);
 	mutex_unlock(&lock);
 
 	return 0;
