@@ -363,13 +363,21 @@ boot_next()
 	finish
 }
 
-# next_stage STAGE [KERNEL]
+# unpacked: whether the kernel that was loaded last does not have to unpack itself
+unpacked()
+{
+	dmesg | grep 'kho: the next kernel \(is unpacked\|has to unpack\)' | tail -n 1 |
+		grep -q 'is unpacked'
+}
+
+# next_stage STAGE [KERNEL]: with UNPACKED=1 the kernel shall not have to unpack itself
 next_stage()
 {
 	if ! load_next "$@"; then
 		say "not ok kexec -s -l for stage $1"
 		finish
 	fi
+	[ -z "$UNPACKED" ] || check "the next kernel is unpacked" unpacked
 	boot_next
 }
 

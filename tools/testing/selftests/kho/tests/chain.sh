@@ -3,6 +3,7 @@
 # scratch, and at the end nothing has leaked.
 
 STAGES=11
+UNPACKED=1
 TIMEOUT=${KHO_TIMEOUT:-300}
 KASAN='KernelAddressSanitizer initialized'
 APPEND="reserve_mem=16M:4096:khotest"

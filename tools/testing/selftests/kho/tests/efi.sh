@@ -2,6 +2,7 @@
 # A guest that boots through EFI, and keeps its runtime services over kexec.
 
 STAGES=3
+UNPACKED=1
 TIMEOUT=${KHO_TIMEOUT:-240}
 OVMF=/usr/share/ovmf/OVMF.fd
 QEMU_OPTS="-bios $OVMF"

@@ -2,6 +2,7 @@
 # One handover of memory of every kind.
 
 STAGES=2
+UNPACKED=1
 APPEND="reserve_mem=64M:4096:khotest"
 
 stage1()

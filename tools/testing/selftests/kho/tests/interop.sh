@@ -17,6 +17,7 @@ stage1()
 	EXTRA="khorelease=$(uname -r)"
 	check "producer preserves" producer preserve
 	EXTRA="$UNGUARDED $EXTRA"
+	UNPACKED=1
 	next_stage 2 mainline
 }
 
