@@ -32,5 +32,6 @@ done
 
 make_tests "$tests" "OUTPUT=$build/user" "TIME=$seconds" fuzz-run
 make_tests "$tests" "OUTPUT=$build/user" "TIME=$((seconds / 2))" vmlinux-run
+make_tests "$tests" "OUTPUT=$build/user" "TIME=$((seconds / 2))" unpack-run
 
 "$top/series/check-luoctl.sh"
