@@ -27,9 +27,9 @@ make_initrd()
 {
 	local kib
 	kib=$(param khoinitrd)
-	mkdir -p /tmp/root/dev /tmp/root/sys
-	cp /usr/bin/luo_next /tmp/root/init
-	kib=$((kib - $(wc -c < /tmp/root/init) / 1024))
-	[ $kib -gt 0 ] && head -c ${kib}k /dev/urandom > /tmp/root/padding
-	(cd /tmp/root && find . | cpio -o -H newc 2> /dev/null) > /tmp/initrd
+	mkdir -p /next/dev /next/sys
+	cp /usr/bin/luo_next /next/init
+	kib=$((kib - $(wc -c < /next/init) / 1024))
+	[ $kib -gt 0 ] && head -c ${kib}k /dev/urandom > /next/padding
+	(cd /next && find . | cpio -o -H newc 2> /dev/null) > /tmp/initrd
 }
