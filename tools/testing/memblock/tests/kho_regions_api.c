@@ -197,23 +197,62 @@ static int kho_held_free_ranges_check(void)
 	return 0;
 }
 
-/* To who asks whether a range may be used, what is held is in use. */
-static int kho_held_is_reserved_check(void)
+/* What is held is not reserved: who must not use it asks for just that. */
+static int kho_held_overlaps_check(void)
 {
 	PREFIX_PUSH();
 	begin();
 	memblock_mark_kho_held(BASE + SZ_4M, SZ_4M);
 
+	ASSERT_TRUE(memblock_overlaps_kho_held(BASE + SZ_4M, SZ_4M));
+	ASSERT_TRUE(memblock_overlaps_kho_held(BASE + SZ_4M - 1, 2));
+	ASSERT_TRUE(memblock_overlaps_kho_held(BASE + SZ_8M - 1, 1));
+	ASSERT_TRUE(memblock_overlaps_kho_held(BASE, SIZE));
+	ASSERT_FALSE(memblock_overlaps_kho_held(BASE, SZ_4M));
+	ASSERT_FALSE(memblock_overlaps_kho_held(BASE + SZ_8M, SZ_8M));
+
+	ASSERT_FALSE(memblock_is_region_reserved(BASE, SIZE));
+	memblock_reserve(BASE + SZ_4M, SZ_4K);
 	ASSERT_TRUE(memblock_is_region_reserved(BASE + SZ_4M, SZ_4M));
-	ASSERT_TRUE(memblock_is_region_reserved(BASE + SZ_4M - 1, 2));
-	ASSERT_TRUE(memblock_is_region_reserved(BASE + SZ_8M - 1, 1));
-	ASSERT_TRUE(memblock_is_region_reserved(BASE, SIZE));
-	ASSERT_FALSE(memblock_is_region_reserved(BASE, SZ_4M));
-	ASSERT_FALSE(memblock_is_region_reserved(BASE + SZ_8M, SZ_8M));
-	ASSERT_EQ(0, memblock.reserved.cnt);
+	ASSERT_FALSE(memblock_is_region_reserved(BASE + SZ_4M + SZ_4K, SZ_1M));
 
 	memblock_clear_kho_held();
-	ASSERT_FALSE(memblock_is_region_reserved(BASE, SIZE));
+	ASSERT_FALSE(memblock_overlaps_kho_held(BASE, SIZE));
+	test_pass_pop();
+	return 0;
+}
+
+/* Who iterates over all memory sees all of it, whatever is not free now. */
+static int kho_all_memory_check(void)
+{
+	phys_addr_t start, end, total = 0, total_rev = 0, total_free = 0;
+	unsigned long start_pfn, end_pfn, nr_pages = 0;
+	int i;
+	u64 idx;
+
+	PREFIX_PUSH();
+	begin();
+	memblock_mark_kho_held(BASE + SZ_4M, SZ_4M);
+	memblock_mark_kho_scratch(BASE, SZ_2M);
+	memblock_set_kho_scratch_only();
+	memblock_payload_begin();
+
+	for_each_mem_range(idx, &start, &end)
+		total += end - start;
+	for_each_mem_range_rev(idx, &start, &end)
+		total_rev += end - start;
+	for_each_mem_pfn_range(i, MAX_NUMNODES, &start_pfn, &end_pfn, NULL)
+		nr_pages += end_pfn - start_pfn;
+	for_each_free_mem_range(idx, NUMA_NO_NODE, MEMBLOCK_NONE, &start, &end, NULL)
+		total_free += end - start;
+
+	memblock_payload_end();
+	memblock_clear_kho_scratch_only();
+	ASSERT_EQ(SIZE, total);
+	ASSERT_EQ(SIZE, total_rev);
+	ASSERT_EQ(PHYS_PFN(SIZE), nr_pages);
+	/* Scratch is not for payload, and nothing else is known to be free. */
+	ASSERT_EQ(0, total_free);
 	test_pass_pop();
 	return 0;
 }
@@ -380,7 +419,8 @@ int memblock_kho_regions_checks(void)
 	kho_regions_is_memory_check();
 	kho_regions_other_flags_check();
 	kho_held_free_ranges_check();
-	kho_held_is_reserved_check();
+	kho_held_overlaps_check();
+	kho_all_memory_check();
 	kho_held_reserve_check();
 	kho_held_alloc_check();
 	kho_scratch_only_check();
