@@ -212,7 +212,6 @@ void *kho_vmalloc_append(struct kho_vmalloc *preservation,
 	preservation->total_pages++;
 	return page;
 }
-EXPORT_SYMBOL_GPL(kho_vmalloc_append);
 
 /**
  * kho_unpreserve_vmalloc - take kho_preserve_vmalloc() back
@@ -472,7 +471,6 @@ int kho_vmalloc_read_begin(struct kho_vmalloc_reader *reader,
 	};
 	return 0;
 }
-EXPORT_SYMBOL_GPL(kho_vmalloc_read_begin);
 
 /* Claim the next page of the chain. */
 static int claim_chunk(struct kho_vmalloc_reader *reader)
@@ -537,7 +535,6 @@ void *kho_vmalloc_read_block(struct kho_vmalloc_reader *reader)
 
 	return page_address(page);
 }
-EXPORT_SYMBOL_GPL(kho_vmalloc_read_block);
 
 /**
  * kho_vmalloc_free_block - free what kho_vmalloc_read_block() returned
@@ -559,7 +556,6 @@ void kho_vmalloc_free_block(const struct kho_vmalloc_reader *reader,
 	for (i = 0; i < 1U << reader->order; i++)
 		__free_page(page + i);
 }
-EXPORT_SYMBOL_GPL(kho_vmalloc_free_block);
 
 /**
  * kho_vmalloc_read_end - free the pages of an area that have not been read
@@ -582,4 +578,3 @@ void kho_vmalloc_read_end(struct kho_vmalloc_reader *reader)
 	free_chunk(reader);
 	reader->left = 0;
 }
-EXPORT_SYMBOL_GPL(kho_vmalloc_read_end);

@@ -101,7 +101,6 @@ unsigned long liveupdate_freeze_deadline(void)
 {
 	return deadline;
 }
-EXPORT_SYMBOL_GPL(liveupdate_freeze_deadline);
 
 /**
  * luo_extend_deadline - do not count time in which nothing was waited for
