@@ -18,28 +18,19 @@
  */
 
 #include <linux/cma.h>
-#include <linux/fs.h>
 #include <linux/kho_mm.h>
-#include <linux/ktime.h>
 #include <linux/memblock.h>
 #include <linux/mm.h>
 #include <linux/page-isolation.h>
-#include <linux/padata.h>
 #include <linux/page_ext.h>
 #include <linux/pgalloc_tag.h>
 #include <linux/sched.h>
 #include <linux/swap.h>
-#include <linux/timekeeping.h>
 
 #include "internal.h"
 
-/* What a thread does at a time: whole blocks, and whole pageblocks. */
-#define CHUNK_PAGES	(32 * MAX_ORDER_NR_PAGES)
-
 /* Whether struct pages of held blocks were left uninitialized. */
 static bool pages_deferred;
-
-struct kho_late kho_late;
 
 /**
  * kho_defer_pages - leave the struct pages of a memory region for later?
@@ -271,51 +262,40 @@ out:
 	clear_bit(pfn / MAX_ORDER_NR_PAGES, kho_held_blocks);
 }
 
-static void open_blocks(unsigned long pfn, unsigned long end_pfn)
+/* In an exact block the generic code has reserved what is preserved, and freed the rest. */
+static void open_exact_block(unsigned long pfn)
 {
-	for (; pfn < end_pfn; pfn += MAX_ORDER_NR_PAGES) {
-		if (kho_page_held(pfn))
-			open_block(pfn);
-		cond_resched();
-	}
+	DECLARE_BITMAP(unclaimed, MAX_ORDER_NR_PAGES);
+
+	kho_hold_read_preserved(pfn, unclaimed);
+	visit_parts(pfn, mark_part, unclaimed);
+	clear_bit(pfn / MAX_ORDER_NR_PAGES, kho_exact_blocks);
 }
 
 /**
- * kho_init_pages_early - open the blocks of a range before all others
- * @pfn: the first page
- * @end_pfn: the page after the last
+ * kho_open_blocks - make the struct pages of what is preserved ready to be restored
+ * @pfn: a page of the first block
+ * @end_pfn: the page after the last one
  *
- * For who restores memory before kho_init_pages_late(), and before he takes it
- * out of the incoming tree.
+ * Blocks in the range that are held, or exact, are open afterwards: see
+ * kernel/liveupdate/kho_hold.c. Other blocks stay as they are.
  *
- * Context: Before memblock is discarded in page_alloc_init_late(), with
- *	    kho_pages_early_lock() held.
+ * Context: May sleep. Before memblock is discarded in page_alloc_init_late(). At most one
+ *	    thread opens a block, and nobody takes anything that lies in it out of the
+ *	    incoming tree before it is open.
  */
-void kho_init_pages_early(unsigned long pfn, unsigned long end_pfn)
+void kho_open_blocks(unsigned long pfn, unsigned long end_pfn)
 {
-	open_blocks(round_down(pfn, MAX_ORDER_NR_PAGES), end_pfn);
-}
+	unsigned long block = pfn / MAX_ORDER_NR_PAGES;
+	unsigned long end = min(DIV_ROUND_UP(end_pfn, MAX_ORDER_NR_PAGES), kho_nr_blocks);
 
-/* Count a thread in, and note how many there were at most. */
-static void __init begin_chunk(atomic_t *running)
-{
-	int nr = atomic_inc_return(running), most = atomic_read(&kho_late.threads);
-
-	while (most < nr && !atomic_try_cmpxchg(&kho_late.threads, &most, nr))
-		;
-}
-
-static void __init open_chunk(unsigned long pfn, unsigned long end_pfn, void *running)
-{
-	unsigned long end_block = DIV_ROUND_UP(end_pfn, MAX_ORDER_NR_PAGES);
-
-	if (find_next_bit(kho_held_blocks, end_block,
-			  pfn / MAX_ORDER_NR_PAGES) >= end_block)
-		return;
-
-	begin_chunk(running);
-	open_blocks(pfn, end_pfn);
-	atomic_dec(running);
+	for (; block < end; block++) {
+		if (test_bit(block, kho_held_blocks))
+			open_block(block * MAX_ORDER_NR_PAGES);
+		else if (test_bit(block, kho_exact_blocks))
+			open_exact_block(block * MAX_ORDER_NR_PAGES);
+		cond_resched();
+	}
 }
 
 /**
@@ -336,55 +316,6 @@ void __init kho_init_pages_exact(void)
 
 	for_each_set_bit(block, kho_exact_blocks, kho_nr_blocks)
 		visit_parts(block * MAX_ORDER_NR_PAGES, init_struct_pages, NULL);
-}
-
-/* In blocks that are not held the generic code has reserved what is preserved. */
-static void __init mark_exact(void)
-{
-	DECLARE_BITMAP(unclaimed, MAX_ORDER_NR_PAGES);
-	unsigned long block;
-
-	for_each_set_bit(block, kho_exact_blocks, kho_nr_blocks) {
-		kho_hold_read_preserved(block * MAX_ORDER_NR_PAGES, unclaimed);
-		visit_parts(block * MAX_ORDER_NR_PAGES, mark_part, unclaimed);
-		cond_resched();
-	}
-}
-
-/**
- * kho_init_pages_late - open all blocks that are still held
- *
- * Context: page_alloc_init_late(), beside the threads that initialize deferred
- *	    struct pages, and before memblock is discarded.
- */
-void __init kho_init_pages_late(void)
-{
-	unsigned long end_pfn = kho_nr_blocks * MAX_ORDER_NR_PAGES;
-	atomic_t running = ATOMIC_INIT(0);
-	ktime_t start = ktime_get();
-
-	if (!kho_preserved_begin())
-		return;
-
-	mark_exact();
-#ifdef CONFIG_PADATA
-	padata_do_multithreaded(&(struct padata_mt_job) {
-		.thread_fn = open_chunk,
-		.fn_arg = &running,
-		.size = end_pfn,
-		.align = CHUNK_PAGES,
-		.min_chunk = CHUNK_PAGES,
-		.max_threads = num_online_cpus(),
-	});
-#else
-	open_chunk(0, end_pfn, &running);
-#endif
-	kho_late.ns = ktime_to_ns(ktime_sub(ktime_get(), start));
-
-	/* It is based on free pages, of which there are more now. */
-	files_maxfiles_init();
-
-	kho_preserved_end();
 }
 
 static unsigned long nr_scratch_pages __initdata;

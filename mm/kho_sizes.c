@@ -44,7 +44,6 @@ pure_initcall(count_handed_over);
 static int __init uncount_handed_over(void)
 {
 	kho_uncount_pages(ULONG_MAX);
-	kho_watch_fewer_claims();
 	return 0;
 }
 late_initcall_sync(uncount_handed_over);

@@ -27,11 +27,12 @@ bool __kho_scratch_overlap(phys_addr_t phys, size_t size);
 /* kernel/liveupdate/kho_scratch_size.c */
 void kho_note_late_use(unsigned long nr_pages);
 
-/* kernel/liveupdate/kho_late.c */
-bool kho_preserved_begin(void);
-void kho_preserved_end(void);
+/* kernel/liveupdate/kho_boot.c */
 unsigned long kho_unclaimed_pages(void);
 unsigned long kho_revived_pages(void);
+
+/* kernel/liveupdate/kho_late.c */
+void kho_init_pages_late(void);
 
 /* kernel/liveupdate/kho_hold.c */
 extern unsigned long *kho_held_blocks;
@@ -46,7 +47,7 @@ bool kho_preservable(unsigned long pfn, unsigned long nr_pages);
 
 /* kernel/liveupdate/kho_restore.c */
 bool kho_run_preserved(unsigned long pfn, unsigned long nr_pages);
-void kho_watch_fewer_claims(void);
+void kho_watch_claims(void);
 struct folio *kho_restore_frozen_folio(phys_addr_t phys, unsigned long nr_tails);
 
 /* kernel/liveupdate/luo_core.c */
@@ -60,22 +61,10 @@ phys_addr_t kho_reserve_mem_revive(const char *name, phys_addr_t size,
 int reserve_mem_for_each(int (*fn)(const char *name, phys_addr_t start,
 				   phys_addr_t size, void *data), void *data);
 
-/**
- * struct kho_late - how kho_init_pages_late() went
- * @ns: how long it took
- * @threads: how many threads opened blocks at the same time, at most
- */
-struct kho_late {
-	u64 ns;
-	atomic_t threads;
-};
-
 /* mm/kho_init.c */
-extern struct kho_late kho_late;
 bool kho_defer_pages(unsigned long pfn);
-void kho_init_pages_early(unsigned long pfn, unsigned long end_pfn);
+void kho_open_blocks(unsigned long pfn, unsigned long end_pfn);
 void kho_init_pages_exact(void);
-void kho_init_pages_late(void);
 void kho_init_scratch_pageblocks(unsigned long pfn, unsigned long end_pfn);
 void kho_clear_unclaimed(struct page *page, unsigned long nr_pages);
 void kho_release_folio(struct page *page, unsigned int order);
@@ -196,6 +185,7 @@ static inline bool kho_defer_pages(unsigned long pfn)
 }
 
 static inline void kho_init_pages_late(void) {}
+static inline void kho_watch_claims(void) {}
 static inline void kho_account_scratch(void) {}
 
 static inline unsigned long kho_scratch_pages(void)

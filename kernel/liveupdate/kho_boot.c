@@ -88,6 +88,30 @@ bool is_kho_boot(void)
 }
 EXPORT_SYMBOL_GPL(is_kho_boot);
 
+/**
+ * kho_revived_pages - how much handed-over memory stays reserved
+ *
+ * Context: Any, after reserve_mem= has been parsed.
+ * Return: the number of pages in reserve_mem regions that have not been claimed so far.
+ * memblock does not know them as reserved.
+ */
+unsigned long kho_revived_pages(void)
+{
+	return READ_ONCE(kho_in.nr_revived);
+}
+
+/**
+ * kho_unclaimed_pages - how much handed-over memory is going to be restored
+ *
+ * Context: Any, after kho_reserve_preserved().
+ * Return: the number of pages that nobody has claimed so far, without reserve_mem regions
+ * that stay reserved.
+ */
+unsigned long kho_unclaimed_pages(void)
+{
+	return atomic_long_read(&kho_in.nr_unclaimed) - kho_revived_pages();
+}
+
 static int __init check_incoming_fdt(phys_addr_t phys, u64 len)
 {
 	void *fdt;

@@ -10,12 +10,34 @@
  * pieces. Nobody looks at their struct pages either, because freeing a page
  * looks at its buddies, and those are in the same block.
  *
- * In page_alloc_init_late() the blocks are opened: see mm/kho_init.c. Whoever
- * restores memory before that has its blocks opened then.
+ * Blocks that also contain something else, like scratch, cannot be held: they
+ * are exact. What is preserved there is reserved piece by piece, and all of their
+ * struct pages are initialized early. Exact are also blocks of which memblock
+ * needs the rest, because there is too little other memory.
  *
- * Blocks that also contain something else, like scratch, cannot be held. What
- * is preserved there is reserved piece by piece, and all of their struct pages
- * are initialized early.
+ * A block with anything preserved in it has one of three states:
+ *
+ *                 kho_hold_node()                  what is there may be restored
+ *   (the tree     kho_hold_preserved()             after kho_prepare_pages()
+ *    is checked) ------------------------> held -----------------------+
+ *                                           |                          |
+ *                       kho_hold_commit():  |                          v
+ *                       shared, or its rest |     kho_open_blocks()   open
+ *                       is needed           |                          ^
+ *                                           v                          |
+ *                                         exact -----------------------+
+ *
+ *   held		in kho_held_blocks. Nothing of it is free, and its struct pages are not
+ *		initialized.
+ *   exact	in kho_exact_blocks. memblock has reserved what is preserved, and the
+ *		rest of it is memory like any other; kho_init_pages_exact() has
+ *		initialized its struct pages.
+ *   open	in neither. What is preserved is PageReserved and marked as unclaimed;
+ *		what is not belongs to the page allocator. Nobody looks at it as a
+ *		block any more, and a page changes hands by its key in the incoming tree.
+ *
+ * kho_open_blocks() is in mm/kho_init.c. kernel/liveupdate/kho_late.c calls it, for
+ * all blocks late in boot, or before that for those in which somebody restores memory.
  */
 
 #define pr_fmt(fmt) "kho: " fmt

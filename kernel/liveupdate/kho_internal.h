@@ -81,48 +81,6 @@ static inline unsigned int kho_block_order(unsigned long pfn,
 }
 
 /**
- * struct kho_leaf_hint - the leaf of a tree that a CPU has used last
- * @nr: the first key it can hold / KHO_LEAF_KEYS
- * @leaf: NULL when there is none
- * @generation: of the tree, when the leaf was in it
- *
- * What is preserved or restored one after the other most often lies side by side:
- * the hint saves the descent. Read and used with preemption disabled, which keeps
- * leaves from being freed.
- */
-struct kho_leaf_hint {
-	unsigned long nr;
-	unsigned long *leaf;
-	unsigned int generation;
-};
-
-/*
- * A new hint. @generation was read before @leaf was looked up. While nodes are taken
- * out it is odd, and there are no hints.
- */
-static inline struct kho_leaf_hint kho_leaf_hint(unsigned long key, unsigned long *leaf,
-						 unsigned int generation)
-{
-	return (struct kho_leaf_hint){
-		.nr = key / KHO_LEAF_KEYS,
-		.leaf = generation % 2 ? NULL : leaf,
-		.generation = generation,
-	};
-}
-
-/* The leaf of @key, or NULL when the hint is about another one. */
-static __always_inline unsigned long *
-kho_hinted_leaf(const struct kho_leaf_hint *hint, const struct kho_radix_tree *tree,
-		unsigned long key)
-{
-	if (unlikely(hint->nr != key / KHO_LEAF_KEYS ||
-		     hint->generation != READ_ONCE(tree->generation)))
-		return NULL;
-
-	return hint->leaf;
-}
-
-/**
  * struct kho_range_iter - ascending stream of what a tree preserves
  * @tree: the tree
  * @active: orders that have blocks left
@@ -257,18 +215,29 @@ int kho_hold_commit(phys_addr_t boot_memory);
 /* kho_late.c */
 extern bool kho_pages_are_ready;
 
+/**
+ * struct kho_late - how kho_init_pages_late() went
+ * @ns: how long it took
+ * @threads: how many threads opened blocks at the same time, at most
+ */
+struct kho_late {
+	u64 ns;
+	atomic_t threads;
+};
+
+extern struct kho_late kho_late;
+
 /*
  * Whether kho_init_pages_late() is through: nobody but who restores blocks reads the
  * incoming tree.
  */
 static inline bool kho_pages_ready(void)
 {
-	/* Pairs with kho_preserved_end(): who sees it sees the struct pages. */
+	/* Pairs with kho_init_pages_late(): who sees it sees the struct pages. */
 	return smp_load_acquire(&kho_pages_are_ready);
 }
 
-bool kho_pages_early_lock(void);
-void kho_pages_early_unlock(bool early);
+void kho_prepare_pages(unsigned long pfn, unsigned long nr_pages);
 
 /* kho_block.c */
 struct kho_block;
@@ -313,7 +282,6 @@ phys_addr_t kho_boot_memory(void);
 bool kho_claim_run(unsigned long pfn, unsigned long nr_pages);
 void kho_claimed(unsigned long nr_pages);
 void kho_claimed_reserved(unsigned long nr_pages);
-void kho_watch_claims(void);
 
 /* kho_discard.c */
 #ifdef CONFIG_SYSFS

@@ -1,101 +1,113 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Restoring memory before and after its struct pages are set up.
+ * When the struct pages of what is preserved become ready.
+ *
+ * All of it is ready after kho_init_pages_late(), with which all CPUs open all blocks beside
+ * the threads that initialize deferred struct pages. What is restored before that has its
+ * blocks opened by who restores it, in kho_prepare_pages(). A lock serializes the two. After
+ * both nobody takes a lock: the block of what is restored is open, and is not looked at as a
+ * block any more.
  */
 
+#include <linux/atomic.h>
+#include <linux/cleanup.h>
+#include <linux/fs.h>
 #include <linux/init.h>
 #include <linux/kho_mm.h>
+#include <linux/ktime.h>
 #include <linux/mutex.h>
+#include <linux/padata.h>
+#include <linux/sched.h>
+#include <linux/timekeeping.h>
 
 #include "kho_internal.h"
 
-/*
- * Until kho_init_pages_late() has run, whoever restores memory opens the blocks
- * that it lies in himself, under this lock: see kho_hold.c. Afterwards all blocks
- * are open, and restoring takes no lock.
- */
-static DEFINE_MUTEX(early_lock);
+/* What a thread does at a time: whole blocks, and whole pageblocks. */
+#define CHUNK_PAGES	(32 * MAX_ORDER_NR_PAGES)
+
+static DEFINE_MUTEX(open_lock);
 bool kho_pages_are_ready;
 
+struct kho_late kho_late;
+
 /**
- * kho_pages_early_lock - begin to restore blocks
+ * kho_prepare_pages - make the struct pages of preserved memory ready, if they are not yet
+ * @pfn: the first page
+ * @nr_pages: number of pages, all of which are preserved
  *
- * Return: true when the caller has to open the blocks of what it restores,
- * before he takes it out of the tree. Pass it to kho_pages_early_unlock().
+ * For who restores the pages, before he takes them out of the incoming tree: the blocks that
+ * they lie in are open afterwards.
+ *
+ * Context: Process context; may sleep.
  */
-bool kho_pages_early_lock(void)
+void kho_prepare_pages(unsigned long pfn, unsigned long nr_pages)
 {
 	if (kho_pages_ready())
-		return false;
+		return;
 
-	mutex_lock(&early_lock);
+	guard(mutex)(&open_lock);
 	if (!kho_pages_are_ready)
-		return true;
+		kho_open_blocks(pfn, pfn + nr_pages);
+}
 
-	mutex_unlock(&early_lock);
-	return false;
+/* Count a thread in, and note how many there were at most. */
+static void __init begin_chunk(atomic_t *running)
+{
+	int nr = atomic_inc_return(running), most = atomic_read(&kho_late.threads);
+
+	while (most < nr && !atomic_try_cmpxchg(&kho_late.threads, &most, nr))
+		;
+}
+
+static void __init open_chunk(unsigned long pfn, unsigned long end_pfn, void *running)
+{
+	unsigned long block = pfn / MAX_ORDER_NR_PAGES;
+	unsigned long end = DIV_ROUND_UP(end_pfn, MAX_ORDER_NR_PAGES);
+
+	if (find_next_bit(kho_held_blocks, end, block) >= end &&
+	    find_next_bit(kho_exact_blocks, end, block) >= end)
+		return;
+
+	begin_chunk(running);
+	kho_open_blocks(pfn, end_pfn);
+	atomic_dec(running);
 }
 
 /**
- * kho_pages_early_unlock - end what kho_pages_early_lock() began
- * @early: what it returned
+ * kho_init_pages_late - open all blocks that are still held or exact
+ *
+ * kho_watch_claims() follows.
+ *
+ * Context: page_alloc_init_late(), beside the threads that initialize deferred
+ *	    struct pages, and before memblock is discarded.
  */
-void kho_pages_early_unlock(bool early)
+void __init kho_init_pages_late(void)
 {
-	if (early)
-		mutex_unlock(&early_lock);
-}
+	unsigned long end_pfn = kho_nr_blocks * MAX_ORDER_NR_PAGES;
+	atomic_t running = ATOMIC_INIT(0);
+	ktime_t start = ktime_get();
 
-/**
- * kho_preserved_begin - begin to open all blocks
- *
- * Keeps memory from being restored until kho_preserved_end().
- *
- * Return: false when there is none; then do not call kho_preserved_end().
- */
-bool __init kho_preserved_begin(void)
-{
 	if (!is_kho_boot())
-		return false;
+		return;
 
-	mutex_lock(&early_lock);
-	return true;
-}
+	guard(mutex)(&open_lock);
+#ifdef CONFIG_PADATA
+	padata_do_multithreaded(&(struct padata_mt_job) {
+		.thread_fn = open_chunk,
+		.fn_arg = &running,
+		.size = end_pfn,
+		.align = CHUNK_PAGES,
+		.min_chunk = CHUNK_PAGES,
+		.max_threads = num_online_cpus(),
+	});
+#else
+	open_chunk(0, end_pfn, &running);
+#endif
+	kho_late.ns = ktime_to_ns(ktime_sub(ktime_get(), start));
 
-/**
- * kho_unclaimed_pages - how much handed-over memory is going to be restored
- *
- * Context: Any, after kho_reserve_preserved().
- * Return: the number of pages that nobody has claimed so far, without reserve_mem regions
- * that stay reserved.
- */
-unsigned long kho_unclaimed_pages(void)
-{
-	return atomic_long_read(&kho_in.nr_unclaimed) - kho_revived_pages();
-}
+	/* It is based on free pages, of which there are more now. */
+	files_maxfiles_init();
 
-/**
- * kho_revived_pages - how much handed-over memory stays reserved
- *
- * Context: Any, after reserve_mem= has been parsed.
- * Return: the number of pages in reserve_mem regions that have not been claimed so far.
- * memblock does not know them as reserved.
- */
-unsigned long kho_revived_pages(void)
-{
-	return READ_ONCE(kho_in.nr_revived);
-}
-
-/**
- * kho_preserved_end - all blocks are open
- */
-void __init kho_preserved_end(void)
-{
 	/* Pairs with kho_pages_ready(). */
 	smp_store_release(&kho_pages_are_ready, true);
-	mutex_unlock(&early_lock);
-
-	/* Maybe all was claimed before. */
-	kho_watch_claims();
-	kho_claimed(0);
 }

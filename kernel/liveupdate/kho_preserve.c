@@ -14,9 +14,9 @@
 #include <linux/export.h>
 #include <linux/io.h>
 #include <linux/mm.h>
-#include <linux/percpu.h>
 #include <linux/rwsem.h>
 
+#include "kho_hint.h"
 #include "kho_internal.h"
 
 struct kho_out kho_out = {
@@ -93,73 +93,6 @@ struct folio *kho_alloc_folio(unsigned int order, gfp_t gfp)
 	return kho_alloc_boot_folio(gfp | __GFP_ZERO, order);
 }
 
-/*
- * The blocks of a run have different orders, each of which has a leaf of its own. What is
- * preserved in turns, such as folios and pages that list them, lies in different leaves of
- * one order.
- */
-#define NR_RECENT_ORDERS	(MAX_PAGE_ORDER + 1)
-#define NR_RECENT_LEAVES	4
-
-/**
- * struct out_hint - leaves of the outgoing tree that a CPU has used
- * @hint: the leaf that was used last
- * @preservable: all blocks that this leaf can hold may be preserved, as far as somebody
- *		 has looked
- * @looked: somebody has
- * @recent: leaves that were used before, by the order of their blocks
- */
-struct out_hint {
-	struct kho_leaf_hint hint;
-	bool preservable;
-	bool looked;
-	struct kho_leaf_hint recent[NR_RECENT_ORDERS][NR_RECENT_LEAVES];
-};
-
-static DEFINE_PER_CPU(struct out_hint, out_hint);
-
-/* Where the leaf of @key is if it was used lately. Large orders share their places. */
-static struct kho_leaf_hint *recent_hint(struct out_hint *hint, unsigned long key)
-{
-	unsigned int order = min_t(unsigned int, kho_key_order(key), NR_RECENT_ORDERS - 1);
-
-	return &hint->recent[order][key / KHO_LEAF_KEYS % NR_RECENT_LEAVES];
-}
-
-static void set_last(struct out_hint *hint, const struct kho_leaf_hint *last)
-{
-	hint->hint = *last;
-	hint->preservable = false;
-	hint->looked = false;
-}
-
-static void set_hint(unsigned long key, unsigned long *leaf, unsigned int generation)
-{
-	const struct kho_leaf_hint new = kho_leaf_hint(key, leaf, generation);
-	struct out_hint *hint = get_cpu_ptr(&out_hint);
-
-	*recent_hint(hint, key) = new;
-	set_last(hint, &new);
-	put_cpu_ptr(&out_hint);
-}
-
-/* The leaf of @key, or NULL when no hint is about it. Then that is the last one. */
-static unsigned long *recall_leaf(struct out_hint *hint, unsigned long key)
-{
-	unsigned long *leaf = kho_hinted_leaf(&hint->hint, &kho_out.tree, key);
-	const struct kho_leaf_hint *recent;
-
-	if (leaf)
-		return leaf;
-
-	recent = recent_hint(hint, key);
-	leaf = kho_hinted_leaf(recent, &kho_out.tree, key);
-	if (leaf)
-		set_last(hint, recent);
-
-	return leaf;
-}
-
 /* To look at each section of a leaf of larger blocks would take too long. */
 #define LOOK_MAX_ORDER	3
 
@@ -171,7 +104,7 @@ static void look_at_leaf(unsigned long key)
 {
 	unsigned long first = key & ~(KHO_LEAF_KEYS - 1);
 	unsigned int order = kho_key_order(key);
-	struct out_hint *hint = get_cpu_ptr(&out_hint);
+	struct kho_out_hint *hint = get_cpu_ptr(&kho_out_hint);
 
 	if (!hint->looked && order <= LOOK_MAX_ORDER &&
 	    kho_hinted_leaf(&hint->hint, &kho_out.tree, key)) {
@@ -179,7 +112,7 @@ static void look_at_leaf(unsigned long key)
 							KHO_LEAF_KEYS << order);
 		hint->looked = true;
 	}
-	put_cpu_ptr(&out_hint);
+	put_cpu_ptr(&kho_out_hint);
 }
 
 /*
@@ -188,7 +121,7 @@ static void look_at_leaf(unsigned long key)
  */
 static __always_inline bool add_preservable(unsigned long key)
 {
-	const struct out_hint *hint = get_cpu_ptr(&out_hint);
+	const struct kho_out_hint *hint = get_cpu_ptr(&kho_out_hint);
 	unsigned long bit = kho_radix_leaf_bit(key);
 	unsigned long *leaf = NULL;
 
@@ -197,7 +130,7 @@ static __always_inline bool add_preservable(unsigned long key)
 	/* A locked operation costs more than to look. */
 	if (leaf && !test_bit(bit, leaf))
 		set_bit(bit, leaf);
-	put_cpu_ptr(&out_hint);
+	put_cpu_ptr(&kho_out_hint);
 
 	return leaf;
 }
@@ -205,11 +138,11 @@ static __always_inline bool add_preservable(unsigned long key)
 /* Add a key if a hint knows its leaf. */
 static bool add_by_hint(unsigned long key, bool *added)
 {
-	unsigned long *leaf = recall_leaf(get_cpu_ptr(&out_hint), key);
+	unsigned long *leaf = kho_out_hint_recall(get_cpu_ptr(&kho_out_hint), key);
 
 	if (leaf)
 		*added = !test_and_set_bit(kho_radix_leaf_bit(key), leaf);
-	put_cpu_ptr(&out_hint);
+	put_cpu_ptr(&kho_out_hint);
 
 	return leaf;
 }
@@ -235,7 +168,7 @@ static int add_key(unsigned long key, bool *added)
 	}
 
 	*added = !test_and_set_bit(kho_radix_leaf_bit(key), leaf);
-	set_hint(key, leaf, generation);
+	kho_out_hint_set(key, leaf, generation);
 	return 0;
 }
 
@@ -272,25 +205,25 @@ int kho_preserve_block(unsigned long pfn, unsigned int order, bool *added)
 /* The same for a key that is to be deleted, if it is the last hint: -1 when it is not. */
 static __always_inline int del_by_last_hint(unsigned long key)
 {
-	const struct out_hint *hint = get_cpu_ptr(&out_hint);
+	const struct kho_out_hint *hint = get_cpu_ptr(&kho_out_hint);
 	unsigned long *leaf = kho_hinted_leaf(&hint->hint, &kho_out.tree, key);
 	int deleted = -1;
 
 	if (leaf)
 		deleted = test_and_clear_bit(kho_radix_leaf_bit(key), leaf);
-	put_cpu_ptr(&out_hint);
+	put_cpu_ptr(&kho_out_hint);
 
 	return deleted;
 }
 
 static int del_by_hint(unsigned long key)
 {
-	unsigned long *leaf = recall_leaf(get_cpu_ptr(&out_hint), key);
+	unsigned long *leaf = kho_out_hint_recall(get_cpu_ptr(&kho_out_hint), key);
 	int deleted = -1;
 
 	if (leaf)
 		deleted = test_and_clear_bit(kho_radix_leaf_bit(key), leaf);
-	put_cpu_ptr(&out_hint);
+	put_cpu_ptr(&kho_out_hint);
 
 	return deleted;
 }
@@ -314,7 +247,7 @@ static noinline bool del_key(unsigned long key)
 	if (!leaf)
 		return false;
 
-	set_hint(key, leaf, generation);
+	kho_out_hint_set(key, leaf, generation);
 	return test_and_clear_bit(kho_radix_leaf_bit(key), leaf);
 }
 

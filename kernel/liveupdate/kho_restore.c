@@ -3,9 +3,15 @@
  * Incoming: give what was preserved back to those who ask for it.
  *
  * Until then a block is a key in the incoming tree, and its pages are reserved
- * memory that nobody else may touch. Claiming a block deletes its key, which
- * only one caller can do; after that the pages are released to this kernel.
- * When the last key is gone so is the tree.
+ * memory that nobody else may touch. Restoring is three calls, one after the other:
+ *
+ *   prepare	kho_prepare_pages(), in kho_late.c: the struct pages are ready
+ *   claim	claim_block(), or kho_claim_run(): the key of the block is deleted, which only
+ *		one caller can do
+ *   release	kho_release_folio() and others, in mm/kho_init.c: the pages are no longer
+ *		reserved, and belong to this kernel
+ *
+ * kho_claimed() accounts for it. When the last key is gone so is the tree.
  */
 
 #define pr_fmt(fmt) "kho: " fmt
@@ -15,12 +21,12 @@
 #include <linux/io.h>
 #include <linux/list.h>
 #include <linux/mm.h>
-#include <linux/percpu.h>
 #include <linux/pgtable.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 
+#include "kho_hint.h"
 #include "kho_internal.h"
 
 /* Runs of at most so many blocks are claimed without allocating memory. */
@@ -52,25 +58,13 @@ static bool claim_block(unsigned long pfn, unsigned int order)
 	return kho_radix_del_key(&kho_in.tree, kho_key(PFN_PHYS(pfn), order));
 }
 
-/* A hint, and the order of the folio that it was for. */
-struct in_hint {
-	struct kho_leaf_hint hint;
-	unsigned int order;
-};
-
-static DEFINE_PER_CPU(struct in_hint, in_hint);
-
 /* Remember where a folio was found. It has not been accounted for: the tree stays. */
 static void set_hint(unsigned long pfn, unsigned int order)
 {
 	unsigned long key = kho_key(PFN_PHYS(pfn), order);
 	unsigned int generation = READ_ONCE(kho_in.tree.generation);
-	unsigned long *leaf = kho_radix_leaf(&kho_in.tree, key);
-	struct in_hint *hint = get_cpu_ptr(&in_hint);
 
-	hint->hint = kho_leaf_hint(key, leaf, generation);
-	hint->order = order;
-	put_cpu_ptr(&in_hint);
+	kho_in_hint_set(key, kho_radix_leaf(&kho_in.tree, key), generation);
 }
 
 /*
@@ -79,7 +73,7 @@ static void set_hint(unsigned long pfn, unsigned int order)
  */
 static int claim_by_hint(unsigned long pfn)
 {
-	const struct in_hint *hint = get_cpu_ptr(&in_hint);
+	const struct kho_in_hint *hint = get_cpu_ptr(&kho_in_hint);
 	unsigned int order = hint->order;
 	unsigned long key = kho_key(PFN_PHYS(pfn), order);
 	unsigned long *leaf = kho_hinted_leaf(&hint->hint, &kho_in.tree, key);
@@ -89,7 +83,7 @@ static int claim_by_hint(unsigned long pfn)
 	/* What is not preserved need not even have a struct page. */
 	claimed = leaf && !(pfn & ((1UL << order) - 1)) && test_bit(bit, leaf) &&
 		  in_one_zone(pfn, order) && test_and_clear_bit(bit, leaf);
-	put_cpu_ptr(&in_hint);
+	put_cpu_ptr(&kho_in_hint);
 
 	return claimed ? order : -ENOENT;
 }
@@ -286,27 +280,6 @@ static long next_watched(long left)
 	return max(left - step, 0);
 }
 
-/**
- * kho_watch_claims - begin to adjust limits to what is claimed
- *
- * Context: kho_init_pages_late() is through.
- */
-void __init kho_watch_claims(void)
-{
-	WRITE_ONCE(adjust_at, next_watched(kho_unclaimed_pages()));
-	WRITE_ONCE(watched_for, LONG_MAX);
-}
-
-/**
- * kho_watch_fewer_claims - go on to adjust limits, but not at each claim
- *
- * Context: late_initcall_sync(). The limits do not count any more what is unclaimed.
- */
-void __init kho_watch_fewer_claims(void)
-{
-	WRITE_ONCE(watched_for, READ_ONCE(adjust_at));
-}
-
 static void adjust_to_claims(long left)
 {
 	if (!kho_pages_ready())
@@ -345,6 +318,31 @@ void kho_claimed(unsigned long nr_pages)
 }
 
 /**
+ * kho_watch_claims - begin to adjust limits to what is claimed
+ *
+ * Context: page_alloc_init_late(), after kho_init_pages_late().
+ */
+void __init kho_watch_claims(void)
+{
+	if (!is_kho_boot())
+		return;
+
+	WRITE_ONCE(adjust_at, next_watched(kho_unclaimed_pages()));
+	WRITE_ONCE(watched_for, LONG_MAX);
+
+	/* Maybe all was claimed before. */
+	kho_claimed(0);
+}
+
+/* The limits do not count any more what is unclaimed: go on, but not at each claim. */
+static int __init watch_fewer_claims(void)
+{
+	WRITE_ONCE(watched_for, READ_ONCE(adjust_at));
+	return 0;
+}
+late_initcall_sync(watch_fewer_claims);
+
+/**
  * kho_claimed_reserved - account for pages that were claimed, and stay reserved
  * @nr_pages: how many
  *
@@ -365,42 +363,35 @@ void __init kho_claimed_reserved(unsigned long nr_pages)
  */
 static noinline int claim_folio(unsigned long pfn)
 {
-	bool early = kho_pages_early_lock();
 	int order = folio_order_at(pfn);
 
 	if (order < 0)
-		goto out;
+		return order;
 
-	if (early)
-		kho_init_pages_early(pfn, pfn + (1UL << order));
+	kho_prepare_pages(pfn, 1UL << order);
 
-	rcu_read_lock();
-	if (!in_one_zone(pfn, order))
-		order = -EXDEV;
-	else if (!claim_block(pfn, order))
-		order = -ENOENT;
-	rcu_read_unlock();
-	if (order >= 0)
-		set_hint(pfn, order);
-out:
-	kho_pages_early_unlock(early);
+	scoped_guard(rcu) {
+		if (!in_one_zone(pfn, order))
+			return -EXDEV;
+		if (!claim_block(pfn, order))
+			return -ENOENT;
+	}
+
+	set_hint(pfn, order);
 	return order;
 }
 
 /* Claim a run of pages, with their struct pages initialized. */
 static bool claim_pages(unsigned long pfn, unsigned long nr_pages)
 {
-	bool early = kho_pages_early_lock();
-	bool claimed = false;
-
 	/* Struct pages are initialized for nothing that is not preserved. */
-	if (!early || kho_run_preserved(pfn, nr_pages)) {
-		if (early)
-			kho_init_pages_early(pfn, pfn + nr_pages);
-		claimed = kho_claim_run(pfn, nr_pages);
+	if (!kho_pages_ready()) {
+		if (!kho_run_preserved(pfn, nr_pages))
+			return false;
+		kho_prepare_pages(pfn, nr_pages);
 	}
-	kho_pages_early_unlock(early);
-	return claimed;
+
+	return kho_claim_run(pfn, nr_pages);
 }
 
 static noinline void say_why(phys_addr_t phys, int err)

@@ -162,11 +162,6 @@ phys_addr_t kho_reserve_mem_revive(const char *name, phys_addr_t size,
 	FAIL("nobody calls this");
 }
 
-unsigned long kho_revived_pages(void)
-{
-	return 0;
-}
-
 void kho_init_pages_exact(void)
 {
 	FAIL("nobody calls this");

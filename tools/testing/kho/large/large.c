@@ -47,6 +47,11 @@ struct kho_scratch *kho_scratch;
 unsigned int kho_scratch_cnt;
 u8 mem_flags[MEM_PAGES];
 
+unsigned long kho_revived_pages(void)
+{
+	return 0;
+}
+
 void *phys_to_virt(phys_addr_t phys)
 {
 	nr_lookups++;
