@@ -31,7 +31,7 @@
 #include "kho_internal.h"
 
 bool kho_enable __ro_after_init =
-	IS_ENABLED(CONFIG_KEXEC_HANDOVER_ENABLE_DEFAULT) && !IS_ENABLED(CONFIG_KMSAN);
+	IS_ENABLED(CONFIG_KEXEC_HANDOVER_ENABLE_DEFAULT);
 
 struct kho_in kho_in;
 
@@ -53,12 +53,6 @@ static int __init kho_param(char *p)
 {
 	if (!p || kstrtobool(p, &kho_enable))
 		pr_err("kho=%s ignored: expected on or off\n", p ?: "");
-
-	/* It would want shadow pages for what is held. */
-	if (IS_ENABLED(CONFIG_KMSAN) && kho_enable) {
-		pr_err("kho=on ignored: not with CONFIG_KMSAN\n");
-		kho_enable = false;
-	}
 
 	return 0;
 }
