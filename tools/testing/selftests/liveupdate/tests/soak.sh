@@ -10,7 +10,7 @@ if [ -n "${here:-}" ]; then
 	N=${KHO_SOAK:-3}
 	SEED=${KHO_SEED:-$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')}
 	STAGES=$((N + 1))
-	MEM=512M
+	MEM=1G
 	SMP=1
 	TIMEOUT=$((${KHO_TIMEOUT:-120} + 60 * N))
 	# What is said of each boot would be most of the log.
