@@ -41,7 +41,9 @@ struct counter {
 	uint64_t number;
 };
 
-static _Noreturn void __attribute__((__format__(printf, 2, 3))) die(int err, const char *format, ...)
+#define __printf(format, first)	__attribute__((__format__(printf, format, first)))
+
+static _Noreturn void __printf(2, 3) die(int err, const char *format, ...)
 {
 	va_list args;
 
@@ -173,7 +175,8 @@ int main(int argc, char **argv)
 
 	/* A line is lost if nobody reads it, the number is not. */
 	while (1) {
-		printf("%llu\n", (unsigned long long)++counter->number);
+		counter->number++;
+		printf("%llu\n", (unsigned long long)counter->number);
 		fflush(stdout);
 		usleep(pause_ms * 1000);
 	}

@@ -57,7 +57,8 @@ def main():
     global kernel
     keeper.begin()
     kernel = keeper.kernel
-    check_eq("without arguments", 2, subprocess.run([COUNTER], stderr=subprocess.DEVNULL).returncode)
+    check_eq("without arguments", 2,
+             subprocess.run([COUNTER], stderr=subprocess.DEVNULL).returncode)
     process = counts("the first kernel", 0)
     for what in "the second kernel", "the third kernel":
         last = kexec(process)
