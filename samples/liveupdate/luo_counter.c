@@ -16,8 +16,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <libluo.h>
-#include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,21 +35,13 @@
 #define VERSION		1
 
 struct counter {
-	uint64_t version;
-	uint64_t number;
+	unsigned long long version;
+	unsigned long long number;
 };
 
-#define __printf(format, first)	__attribute__((__format__(printf, format, first)))
-
-static _Noreturn void __printf(2, 3) die(int err, const char *format, ...)
+static _Noreturn void die(int err, const char *what)
 {
-	va_list args;
-
-	va_start(args, format);
-	fputs("luo_counter: ", stderr);
-	vfprintf(stderr, format, args);
-	fprintf(stderr, ": %s\n", strerror(-err));
-	va_end(args);
+	fprintf(stderr, "luo_counter: %s: %s\n", what, strerror(-err));
 	exit(1);
 }
 
@@ -94,11 +84,11 @@ static int take_over(int device, const char *name, int *session)
 	if (*session == -ENOENT)
 		return create_counter();
 	if (*session < 0)
-		die(*session, "session %s of the previous kernel", name);
+		die(*session, "session of the previous kernel");
 
 	fd = luo_session_retrieve_fd(*session, COUNTER_TOKEN);
 	if (fd < 0)
-		die(fd, "memory in session %s of the previous kernel", name);
+		die(fd, "memory in the session of the previous kernel");
 
 	return fd;
 }
@@ -112,7 +102,7 @@ static void hand_on(int device, const char *name, int fd)
 	int session = luo_session_create(device, name), guard, err;
 
 	if (session < 0)
-		die(session, "session %s for the next kernel", name);
+		die(session, "session for the next kernel");
 
 	/*
 	 * A file that nobody retrieves. Without it, the next kernel takes the session for
@@ -138,13 +128,13 @@ static struct counter *map_counter(int fd)
 	if (fstat(fd, &st))
 		die(-errno, "memory");
 	if (st.st_size != sizeof(*counter))
-		die(-EBADMSG, "memory of %lld bytes", (long long)st.st_size);
+		die(-EBADMSG, "memory of another size");
 
 	counter = mmap(NULL, sizeof(*counter), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (counter == MAP_FAILED)
 		die(-errno, "memory");
 	if (counter->version != VERSION)
-		die(-EBADMSG, "memory of version %llu", (unsigned long long)counter->version);
+		die(-EBADMSG, "memory of another version");
 
 	return counter;
 }
@@ -167,7 +157,7 @@ int main(int argc, char **argv)
 	if (old >= 0) {
 		err = luo_session_finish(old);
 		if (err)
-			die(err, "session %s of the previous kernel cannot be finished", argv[1]);
+			die(err, "session of the previous kernel, which is to be finished");
 		close(old);
 	}
 	/* Others need it. Sessions do not. */
@@ -176,7 +166,7 @@ int main(int argc, char **argv)
 	/* A line is lost if nobody reads it, the number is not. */
 	while (1) {
 		counter->number++;
-		printf("%llu\n", (unsigned long long)counter->number);
+		printf("%llu\n", counter->number);
 		fflush(stdout);
 		usleep(pause_ms * 1000);
 	}
