@@ -1154,7 +1154,7 @@ listener.listen()
 print("listens", flush=True)
 conn, _ = listener.accept()
 conn.recv(100)
-socket.send_fds(conn, [b"0\\0"], 
+socket.send_fds(conn, [b"0\\0"],
                 [lock, listener.fileno(), os.pidfd_open(os.getpid())])
 conn.send(b"0\\0end\\0")
 conn.recv(100)
