@@ -262,17 +262,31 @@ static int fill(struct memfd_in *in)
 	return err;
 }
 
+/*
+ * Open the inode of a file that could not be emptied when it could not be filled. The file
+ * has the credentials of the process for which that has failed, and LSMs may have labeled
+ * it for that process.
+ */
+static struct file *reopen(struct file *old)
+{
+	struct file *file = alloc_file_clone(old, O_RDWR, old->f_op);
+
+	if (!IS_ERR(file)) {
+		memfd_set_owner(file_inode(file));
+		fput(old);
+	}
+
+	return file;
+}
+
 static int make_file(struct memfd_in *in)
 {
 	struct file *file;
 
-	/* One that could not be emptied when it could not be filled. */
-	if (in->file) {
-		memfd_set_owner(file_inode(in->file));
-		return 0;
-	}
-
-	file = shmem_file_setup(MEMFD_PREFIX "luo", 0, VM_NORESERVE);
+	if (in->file)
+		file = reopen(in->file);
+	else
+		file = shmem_file_setup(MEMFD_PREFIX "luo", 0, VM_NORESERVE);
 	if (IS_ERR(file))
 		return PTR_ERR(file);
 

@@ -14,8 +14,10 @@
  *	luo_memfd_errors faults		after it: one allocation after the other fails
  */
 #define _GNU_SOURCE
+#include <sched.h>
 #include <signal.h>
 #include <sys/reboot.h>
+#include <sys/wait.h>
 
 #include "luo_faults.h"
 #include "luo_memfd.h"
@@ -232,6 +234,45 @@ static void see_charged(void)
 	close(session);
 }
 
+/*
+ * Have a process in a user namespace of its own fail to retrieve a file, or do nothing. False
+ * if it cannot get a namespace.
+ */
+static bool retrieve_in_namespace(int session, int token)
+{
+	int status;
+	pid_t pid;
+
+	pid = fork();
+	if (pid < 0)
+		die("fork");
+	if (!pid) {
+		if (unshare(CLONE_NEWUSER))
+			_exit(1);
+		_exit(session < 0 || luo_retrieve_fd(session, token) == -ENOMEM ? 0 : 2);
+	}
+
+	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		die("waitpid");
+	if (session >= 0)
+		check(WEXITSTATUS(status) < 2, "swapped", "for another process not");
+	return WEXITSTATUS(status) == 0;
+}
+
+/* A namespace that nothing refers to is freed after a while. */
+static bool namespace_is_gone(void)
+{
+	int i;
+
+	for (i = 0; i < 100; i++) {
+		if (retrieve_in_namespace(-1, 0))
+			return true;
+		usleep(50000);
+	}
+
+	return false;
+}
+
 /* What a cgroup can swap out does not keep a file from being retrieved. */
 static void see_swapped(void)
 {
@@ -245,7 +286,15 @@ static void see_swapped(void)
 	check(is_good(fd, 1), "swapped", "content");
 	close(fd);
 
-	/* Some of it is in swap when there is no room for the rest. */
+	/*
+	 * Some of it is in swap when there is no room for the rest: both files together have
+	 * more pages than there are here and in swap, and swap is larger than the first one,
+	 * which the session keeps.
+	 */
+	set_max(SMALL, "memory.swap.max", "2M");
+	check(write_text("/proc/sys/user/max_user_namespaces", "1") == 0, "swapped",
+	      "there may be one namespace");
+	check(retrieve_in_namespace(session, 2), "swapped", "another process has tried");
 	check(luo_retrieve_fd(session, 2) == -ENOMEM, "swapped", "for a larger one not");
 	check(luo_retrieve_fd(session, 2) == -ENOMEM, "swapped", "nor the second time");
 	printf("note %ld bytes are in swap\n", read_number(SMALL "memory.swap.current"));
@@ -254,6 +303,8 @@ static void see_swapped(void)
 	check(nr_good_pages(fd, 2, 0, SWAPPED_PAGES) == SWAPPED_PAGES, "swapped",
 	      "content of that");
 	check(pages_of(fd) == SWAPPED_PAGES, "swapped", "and its memory");
+	/* The credentials in a struct file keep their namespace. */
+	check(namespace_is_gone(), "swapped", "it is not the file of the other process");
 	check(luo_finish(session) == 0, "swapped", "is finished");
 	close(fd);
 	close(session);
