@@ -340,7 +340,8 @@ void __init kho_account_scratch(void)
 	}
 
 	totalcma_pages += nr_scratch_pages;
-	kho_note_late_use(totalram_pages() - nr_free_pages());
+	/* Huge pages that were allocated at boot are no memory that booting takes. */
+	kho_note_late_use(totalram_pages() - nr_free_pages() - hugetlb_total_pages());
 }
 
 /**

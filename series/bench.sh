@@ -117,7 +117,7 @@ measure_all() {
 		programs=(-b "$build/liveupdate/luo_bench")
 		measure memfd "Memfds" "$nodebug" bench "" "" memfd
 		for n in 0 $pages; do
-			measure "gigantic_$n" "Memfds with $n pages of 1 GiB" "$nodebug" bench 14G \
+			measure "gigantic_$n" "Memfds with $n pages of 1 GiB" "$nodebug" bench 16G \
 				"khopages=$n hugepages=$n" gigantic
 		done
 		programs=(-b "$build/liveupdate/luo_next")

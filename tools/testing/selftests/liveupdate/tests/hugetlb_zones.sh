@@ -4,8 +4,9 @@
 
 STAGES=3
 MEM=5G
-# RAM is below 3 GiB and from 4 to 6 GiB, and the zone begins at about 4.5 GiB.
-APPEND="liveupdate=on hugepagesz=1G hugepages=2 kernelcore=3584M"
+# RAM is below 3 GiB and from 4 to 6 GiB, and the zone begins at about 4.5 GiB. The kernel must
+# not be where a page is to be.
+APPEND="nokaslr liveupdate=on hugepagesz=1G hugepages=2 kernelcore=3584M"
 TIMEOUT=${KHO_TIMEOUT:-300}
 
 # pool_says: pages of 1 GiB, total and free
