@@ -403,8 +403,9 @@ def gigantic(about, runs):
     last = runs[f"gigantic_{counts[-1]}"]
 
     def cost(what):
-        pages, ticks = (int(word) for word in last.get(what))
-        return ticks / pages
+        """Of one page more: without what a memfd costs that has none."""
+        return slope([tuple(int(word) for word in runs[f"gigantic_{n}"].get(what))
+                      for n in counts])
 
     data = {"pages": counts[-1],
             "added_instructions": [{"pages": n, "instructions": added_by[n]} for n in counts],
