@@ -18,6 +18,7 @@
  */
 
 #include <linux/cma.h>
+#include <linux/hugetlb.h>
 #include <linux/kho_mm.h>
 #include <linux/memblock.h>
 #include <linux/mm.h>
