@@ -199,7 +199,7 @@ static void clear_mark(struct address_space *mapping, pgoff_t index)
  * ZONE_MOVABLE is cut off the others by kernelcore= or movablecore=, and hugetlb makes all
  * struct pages those of the first zone. The next kernel would have to free them to both.
  */
-static bool crosses_zones(const struct folio *folio)
+static bool crosses_zones(struct folio *folio)
 {
 	return folio_order(folio) > MAX_PAGE_ORDER &&
 	       !zone_spans_pfn(folio_zone(folio),
