@@ -125,7 +125,13 @@ splats_in() {
 # in their middle.
 without_expected() {
 	awk -v expected="${SPLAT:-^$}" '
-	/-\[ cut here \]-/ { if (inside) printf "%s", block; inside = 1; block = others = ""; drop = 0 }
+	/-\[ cut here \]-/ {
+		if (inside)
+			printf "%s", block
+		inside = 1
+		block = others = ""
+		drop = 0
+	}
 	!inside { print; next }
 	{ block = block $0 "\n" }
 	/BUG[: ]|KASAN|UBSAN|kmemleak: / { others = others $0 "\n" }

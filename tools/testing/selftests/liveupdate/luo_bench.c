@@ -210,7 +210,7 @@ static void bench_gigantic(long nr)
 
 static void retrieve_gigantic(void)
 {
-	static const char *const whats[2] = { "retrieve_gigantic", "retrieve_gigantic_optimized" };
+	static const char *const names[2] = { "retrieve_gigantic", "retrieve_gigantic_optimized" };
 	int session = open_session(luo_retrieve(device, GIGANTIC), GIGANTIC), fd, i;
 	unsigned long long before, ticks;
 	long at, nr;
@@ -225,7 +225,7 @@ static void retrieve_gigantic(void)
 		for (at = 0; at < nr; at++)
 			check(pread(fd, &byte, 1, at * GIB) == 1 && byte == (char)(at + i),
 			      GIGANTIC, "is as it was");
-		printf("value %s %ld %llu\n", whats[i], nr, ticks);
+		printf("value %s %ld %llu\n", names[i], nr, ticks);
 		close(fd);
 	}
 
