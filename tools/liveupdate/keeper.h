@@ -282,6 +282,20 @@ unsigned long long count_bytes(uid_t uid, bool all_but_root);
 /* What an open file takes, if it cannot grow. */
 unsigned long long bytes_of_file(int fd);
 
+/* keeper-process.c */
+
+/*
+ * Go on as a copy in memory, under a name that begins with an @. If there is none, go on as
+ * it is: then systemd may not be able to unmount a file system.
+ */
+void move_to_memory(int argc, char **argv);
+
+/* Have nothing of a file system open, if that can be. */
+void leave_file_systems(void);
+
+/* Let as many files be open as may be. */
+void raise_limits(void);
+
 /* keeper-close.c */
 
 /* Close a file of a client, which may be of a kind that makes close() wait. */

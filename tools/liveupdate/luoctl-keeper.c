@@ -3,11 +3,9 @@
  * luoctl keeper: a daemon that keeps files of services over updates of the kernel.
  *
  * It is one process and never waits for a client. It runs to the very end of the machine:
- * from memory, with nothing of a file system open, and under a name that has the service
- * manager spare it.
+ * see keeper-process.c.
  */
 #define _GNU_SOURCE
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -16,11 +14,9 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -31,18 +27,6 @@
 #include <unistd.h>
 
 #include "keeper.h"
-
-#ifndef MFD_EXEC
-#define MFD_EXEC	0x10U
-#endif
-
-/* Where the same program is without libraries, which are files of a file system. */
-#ifndef STATIC_LUOCTL
-#define STATIC_LUOCTL	"/usr/libexec/kho-luoctl-static"
-#endif
-
-/* Says that this is the copy in memory. */
-#define COPY_ENV	"LUO_KEEPER_COPY"
 
 /* Connections: in all, of all users but root, and of each of them. */
 #define MAX_CLIENTS	1024
@@ -1076,89 +1060,6 @@ static void become_keeper(const char *path)
 	}
 
 	fail(EXIT_FAILED, 0, "there is a keeper, and it cannot be reached");
-}
-
-/* Nothing of it is in a file system. Returns a memfd, or -1. */
-static int copy_self(void)
-{
-	int from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-	int to = memfd_create("luoctl", MFD_CLOEXEC | MFD_EXEC);
-	char buf[1 << 16];
-	ssize_t got;
-
-	/* Kernels before 6.3. */
-	if (to < 0 && errno == EINVAL)
-		to = memfd_create("luoctl", MFD_CLOEXEC);
-	while (from >= 0 && to >= 0 && (got = read(from, buf, sizeof(buf)))) {
-		if (got < 0 || write(to, buf, got) != got) {
-			close(to);
-			to = -1;
-		}
-	}
-	if (from < 0 && to >= 0) {
-		close(to);
-		to = -1;
-	}
-	if (from >= 0)
-		close(from);
-	return to;
-}
-
-/*
- * Go on as a copy in memory, under a name that begins with an @. If there is none, go on as
- * it is: then systemd may not be able to unmount a file system.
- */
-static void move_to_memory(int argc, char **argv)
-{
-	char *args[argc + 2];
-	int copy;
-
-	if (getenv(COPY_ENV)) {
-		unsetenv(COPY_ENV);
-		return;
-	}
-
-	args[0] = "@luoctl";
-	memcpy(args + 1, argv, (argc + 1) * sizeof(*argv));
-	/* There is an interpreter, and so there are libraries. */
-	if (getauxval(AT_BASE)) {
-		execv(STATIC_LUOCTL, args);
-		keeper_log(LOG_WARNING, "%s: %s: this one has libraries in a file system open",
-			   STATIC_LUOCTL, strerror(errno));
-	}
-
-	copy = copy_self();
-	setenv(COPY_ENV, "1", 1);
-	if (copy >= 0)
-		fexecve(copy, args, environ);
-	keeper_log(LOG_WARNING, "cannot run from memory: %s", strerror(errno));
-	execv("/proc/self/exe", args);
-	unsetenv(COPY_ENV);
-}
-
-/* Have nothing of a file system open, if that can be. */
-static void leave_file_systems(void)
-{
-	int null = open("/dev/null", O_RDWR);
-
-	if (null >= 0) {
-		dup2(null, STDIN_FILENO);
-		dup2(null, STDOUT_FILENO);
-		if (null > STDERR_FILENO)
-			close(null);
-	}
-	if (chdir("/run"))
-		keeper_log(LOG_WARNING, "/run: %s", strerror(errno));
-}
-
-static void raise_limits(void)
-{
-	struct rlimit files;
-
-	if (!getrlimit(RLIMIT_NOFILE, &files)) {
-		files.rlim_cur = files.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &files);
-	}
 }
 
 static void handle_signals(void)
