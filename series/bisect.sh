@@ -139,7 +139,8 @@ wanted_by() {
 objects() {
 	local object option
 
-	there diff --name-only --diff-filter=AM base HEAD -- '*.c' ':!tools' |
+	there diff --name-only --diff-filter=AM base HEAD -- '*.c' ':!tools' \
+		':!samples/liveupdate' | of_x86 |
 		sed 's/\.c$/.o/' | while read -r object; do
 		for option in $(wanted_by "$clone/$(dirname "$object")/Makefile" "${object##*/}"); do
 			grep -q "^$option=" "$work/$1/.config" || continue 2

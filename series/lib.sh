@@ -48,6 +48,11 @@ patch_diff() {
 	sed '1,/^---$/d' "$1"
 }
 
+# Of files in a kernel tree those that one for x86-64 is built from.
+of_x86() {
+	awk '!/^arch\// || /^arch\/x86\//'
+}
+
 # Number of lines that a log had when it was last complete, for the percentage.
 log_size() {
 	cat "$1.size" 2>/dev/null || echo 0

@@ -136,7 +136,8 @@ compile() {
 	[ -z "$missing" ] || { echo "$missing cannot be had"; return 1; }
 
 	mapfile -t objects < <(klinux diff --name-only --diff-filter=AM base composed -- \
-		'*.c' ':!arch/x86/boot' ':!tools' | sed 's/\.c$/.o/')
+		'*.c' ':!arch/x86/boot' ':!tools' ':!samples/liveupdate' |
+		of_x86 | sed 's/\.c$/.o/')
 	mapfile -t boot < <(klinux diff --name-only --diff-filter=AM base composed -- \
 		'arch/x86/boot/*.c' | sed 's/\.c$/.o/')
 	# What is there already would not be compiled, and not warn.
