@@ -700,7 +700,7 @@ static void see_faulty(int session, const char *kind)
 		close(fd);
 	}
 	printf("note %d retrieves have failed\n", nr_failed);
-	check(nr_failed > 10, kind, "retrieves fail for lack of memory");
+	check(nr_failed > 5, kind, "retrieves fail for lack of memory");
 	check(as_expected == NR_FAULTY, kind, "and for no other reason");
 	check(good == NR_FAULTY, kind, "content when they are tried again");
 }
@@ -808,10 +808,18 @@ static void see_optimized(int session, const char *kind)
 		check(struct_pages_good(fd), kind, "struct pages");
 		close(fd);
 	}
+}
 
-	/* With CONFIG_DEBUG_VM, freeing them looks at each. */
-	check(write_number(POOL_1G "nr_hugepages", 0) == 0 &&
-	      pool_number(POOL_1G, "nr_hugepages") == 0, kind, "they can be freed");
+/* With CONFIG_DEBUG_VM, freeing them looks at each of their struct pages. */
+static void free_optimized(void)
+{
+	long nr = pool_number(POOL_1G, "nr_hugepages");
+	int rc = write_number(POOL_1G "nr_hugepages", 0);
+
+	printf("note %ld huge pages of 1 GiB, %ld after they were freed: %d\n", nr,
+	       pool_number(POOL_1G, "nr_hugepages"), rc);
+	check(nr >= NR_OPTIMIZED && !rc && !pool_number(POOL_1G, "nr_hugepages"), "optimized",
+	      "they can be freed");
 }
 
 /*
@@ -919,7 +927,6 @@ static void see_charged(int session, const char *kind)
 	int fd;
 
 	check(write_number(CGROUP "cgroup.procs", 0) == 0, kind, "is in a cgroup");
-	before = read_number(CGROUP "memory.current");
 	set_limit("hugetlb.2MB.max", "4M");
 	check(luo_retrieve_fd(session, 1) == -ENOMEM, kind, "too few huge pages");
 	check(luo_retrieve_fd(session, 1) == -ENOMEM, kind, "nor when it is tried again");
@@ -935,6 +942,8 @@ static void see_charged(int session, const char *kind)
 	check(luo_retrieve_fd(session, 1) == -ENOMEM, kind, "too little memory");
 	set_limit("memory.max", "max");
 
+	/* With the limit some of what the cgroup had was reclaimed. */
+	before = read_number(CGROUP "memory.current");
 	fd = luo_retrieve_fd(session, 1);
 	check(content_good(fd, &faulty, 3), kind, "content");
 	check(read_number(CGROUP "hugetlb.2MB.current") == pages * HUGE_2M, kind,
@@ -974,6 +983,8 @@ static int run_after(int argc, char **argv)
 	struct pool before = read_pool(POOL_2M), after;
 
 	run_kinds(argc, argv);
+	if (!strcmp(argv[2], "optimized"))
+		free_optimized();
 	after = read_pool(POOL_2M);
 	note_pool("at first", &before);
 	note_pool("in the end", &after);
