@@ -557,6 +557,29 @@ static void see_chain(int session, const char *kind)
 	close(fd);
 }
 
+/* Three of the six GiB that there are; see hugetlb_most.sh. */
+#define NR_MOST		3
+
+static void make_most(int session)
+{
+	int fd = new_memfd("most", NR_MOST * GIB, MFD_HUGETLB | MFD_HUGE_1GB), i;
+
+	for (i = 0; i < NR_MOST; i++)
+		write_huge(fd, GIB, 45, i);
+	preserve(session, fd, 1);
+	close(fd);
+}
+
+static void see_most(int session, const char *kind)
+{
+	int fd = luo_retrieve_fd(session, 1), i, good = 0;
+
+	for (i = 0; i < NR_MOST; i++)
+		good += huge_good(fd, GIB, 45, i);
+	check(good == NR_MOST, kind, "content");
+	close(fd);
+}
+
 static void make_huge_chain(int session)
 {
 	int fd = new_memfd("huge", GIB, MFD_HUGETLB | MFD_HUGE_1GB);
@@ -969,6 +992,7 @@ const struct kind kinds[] = {
 	{ "optimized", make_optimized, see_optimized },
 	{ "chain", make_chain, see_chain },
 	{ "huge_chain", make_huge_chain, see_huge_chain },
+	{ "most", make_most, see_most },
 	{ "nodes", make_nodes, see_nodes },
 	{ "faulty", make_faulty, see_faulty },
 	{ "charged", make_charged, see_charged },
