@@ -4,7 +4,7 @@
 # pages of 1 GiB.
 
 STAGES=6
-MEM=5G
+MEM=7G
 APPEND="liveupdate=on default_hugepagesz=2M hugepages=20 hugepagesz=1G hugepages=1"
 TIMEOUT=${KHO_TIMEOUT:-300}
 

@@ -3,7 +3,7 @@
 # has no room, and when memory was poisoned. The kernel needs config.faults.
 
 STAGES=2
-MEM=6G
+MEM=7G
 APPEND="liveupdate=on default_hugepagesz=2M hugepages=300 hugepagesz=1G hugepages=3"
 TIMEOUT=${KHO_TIMEOUT:-300}
 
