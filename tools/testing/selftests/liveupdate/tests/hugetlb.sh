@@ -3,7 +3,7 @@
 # reboot fails after they were frozen. The last kernel is told of no huge pages.
 
 STAGES=3
-MEM=4G
+MEM=5G
 APPEND="liveupdate=on default_hugepagesz=2M hugepages=128 hugepagesz=1G hugepages=1"
 TIMEOUT=${KHO_TIMEOUT:-300}
 
