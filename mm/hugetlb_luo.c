@@ -780,7 +780,6 @@ static int adopt_listed(struct hugetlb_in *in, bool wanted)
 			break;
 		}
 
-		hugetlb_init_arrived_folio(in->h, folio);
 		list_add_tail(&folio->lru, &batch);
 		nr++;
 		cond_resched();
