@@ -197,6 +197,7 @@ void kho_checksum_seal(void);
 struct kho_boot;
 u32 kho_timing_checksum(const struct kho_boot *boot);
 const char *kho_timing_problem(const struct kho_boot *boot, const struct kho_boot *own);
+void kho_timing_leave_out(struct kho_boot *boot);
 const char *kho_timing_blackout_problem(const struct kho_boot *boot, u64 start, u64 end,
 					u64 tsc_khz);
 void kho_timing_begin(void);

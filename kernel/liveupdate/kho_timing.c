@@ -47,8 +47,8 @@
 /* What the previous kernel has said. All zeros if it is not usable. */
 static struct kho_boot incoming __ro_after_init;
 
-/* What the subtree refers to is not known: its memory stays unclaimed. */
-static bool not_understood __initdata;
+/* Its version was read and is known. If not, it may refer to memory: it stays unclaimed. */
+static bool understood __initdata;
 
 /* When this kernel began. */
 static u64 tsc_start __ro_after_init;
@@ -106,10 +106,27 @@ u32 kho_timing_checksum(const struct kho_boot *boot)
 	return ~__crc32c_le(~0, (const u8 *)&copy, sizeof(copy));
 }
 
-/* At most 1/64 off. */
-static bool about(u64 value, u64 expected)
+static bool apic_hz_plausible(u64 hz)
 {
-	return abs_diff(value, expected) <= expected >> 6;
+	return hz >= APIC_HZ_MIN && hz <= APIC_HZ_MAX;
+}
+
+/* At most 1/64 off: delay loops count ticks of the TSC, unless lpj= says otherwise. */
+static bool loops_plausible(u64 loops_per_s, u64 tsc_khz)
+{
+	return abs_diff(loops_per_s, tsc_khz * 1000) <= tsc_khz * 1000 >> 6;
+}
+
+/**
+ * kho_timing_leave_out - leave rates out for which the next kernel would ignore all
+ * @boot: what is going to be handed over
+ */
+void kho_timing_leave_out(struct kho_boot *boot)
+{
+	if (!apic_hz_plausible(boot->apic_hz))
+		boot->apic_hz = 0;
+	if (!loops_plausible(boot->loops_per_s, boot->tsc_khz))
+		boot->loops_per_s = 0;
 }
 
 /**
@@ -134,9 +151,9 @@ const char *kho_timing_problem(const struct kho_boot *boot, const struct kho_boo
 		return "it has no rate of the TSC";
 	if (boot->tsc_khz < TSC_KHZ_MIN || boot->tsc_khz > TSC_KHZ_MAX)
 		return "the rate of the TSC is not plausible";
-	if (boot->apic_hz && (boot->apic_hz < APIC_HZ_MIN || boot->apic_hz > APIC_HZ_MAX))
+	if (boot->apic_hz && !apic_hz_plausible(boot->apic_hz))
 		return "the rate of the APIC timer is not plausible";
-	if (boot->loops_per_s && !about(boot->loops_per_s, boot->tsc_khz * 1000))
+	if (boot->loops_per_s && !loops_plausible(boot->loops_per_s, boot->tsc_khz))
 		return "the rate of delay loops is not plausible";
 
 	return NULL;
@@ -186,10 +203,8 @@ static const char *__init read_subtree(u64 phys, u64 size)
 	const char *problem;
 	void *blob;
 
-	if (size != sizeof(incoming) || !PAGE_ALIGNED(phys) || !kho_arch_is_ram(phys, size)) {
-		not_understood = true;
+	if (size != sizeof(incoming) || !PAGE_ALIGNED(phys) || !kho_arch_is_ram(phys, size))
 		return "its size or its address is wrong";
-	}
 
 	blob = early_memremap(phys, size);
 	if (!blob)
@@ -197,13 +212,12 @@ static const char *__init read_subtree(u64 phys, u64 size)
 
 	memcpy(&incoming, blob, sizeof(incoming));
 	early_memunmap(blob, size);
+	understood = incoming.version == KHO_BOOT_VERSION;
 
 	kho_arch_identify_cpu(&own);
 	problem = kho_timing_problem(&incoming, &own);
-	if (problem) {
-		not_understood = incoming.version != KHO_BOOT_VERSION;
+	if (problem)
 		memset(&incoming, 0, sizeof(incoming));
-	}
 
 	return problem;
 }
@@ -304,7 +318,7 @@ static void __init free_incoming(void)
 	phys_addr_t phys;
 	size_t size;
 
-	if (kho_retrieve_subtree(KHO_BOOT_SUBTREE, &phys, &size) || not_understood ||
+	if (!understood || kho_retrieve_subtree(KHO_BOOT_SUBTREE, &phys, &size) ||
 	    !kho_run_preserved(PHYS_PFN(phys), 1))
 		return;
 
@@ -355,6 +369,7 @@ void kho_timing_begin(void)
 	outgoing->tsc_reboot = get_cycles();
 	kho_arch_identify_cpu(outgoing);
 	kho_arch_read_rates(outgoing);
+	kho_timing_leave_out(outgoing);
 }
 
 /**

@@ -7,6 +7,7 @@
 #ifndef _LINUX_KHO_ABI_BOOT_H
 #define _LINUX_KHO_ABI_BOOT_H
 
+#include <linux/build_bug.h>
 #include <linux/types.h>
 
 #define KHO_BOOT_SUBTREE	"kholts-boot"
@@ -40,5 +41,7 @@ struct kho_boot {
 	char cpu_vendor[12];
 	char hypervisor[12];
 } __packed;
+
+static_assert(sizeof(struct kho_boot) == 76);
 
 #endif /* _LINUX_KHO_ABI_BOOT_H */
