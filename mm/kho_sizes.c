@@ -41,6 +41,7 @@ static int __init count_handed_over(void)
 }
 pure_initcall(count_handed_over);
 
+/* Before it or after it, kho_restore.c stops to look at each claim: the order does not matter. */
 static int __init uncount_handed_over(void)
 {
 	kho_uncount_pages(ULONG_MAX);
