@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "keeper.h"
@@ -18,6 +19,14 @@
 #ifndef MFD_HUGE_SHIFT
 #define MFD_HUGE_SHIFT	26
 #endif
+
+long long now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
+}
 
 int need_keeper(void)
 {

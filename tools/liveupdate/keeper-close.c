@@ -88,14 +88,12 @@ void close_foreign(int fd, uid_t uid)
 
 void close_connection(int sock, uid_t uid)
 {
-	char byte;
-
-	/* What was sent and not read may have files with it. No more comes from here on. */
+	/*
+	 * What was sent and not read may have files with it. No more comes from here on. Whether
+	 * there is something cannot be seen: packets may be empty, but for the files.
+	 */
 	shutdown(sock, SHUT_RDWR);
-	if (recv(sock, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0)
-		close_by_thread(sock, uid);
-	else
-		close(sock);
+	close_by_thread(sock, uid);
 }
 
 bool has_too_many_closing(uid_t uid)

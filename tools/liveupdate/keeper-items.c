@@ -673,14 +673,13 @@ static bool is_listed(const struct session_list *list, const char *name)
 /* Wait until the kernel has no session of these items any more. */
 static void wait_for_sessions(struct item **dropped, unsigned int nr)
 {
+	long long until = now_ms() + CLOSE_MS;
 	struct session_list list;
 	char name[LUO_NAME_SIZE];
-	unsigned int i, ms;
-	bool left = true;
+	unsigned int i;
+	bool left;
 
-	for (ms = 0; left && ms < CLOSE_MS; ms += CLOSE_PAUSE_MS) {
-		if (ms)
-			usleep(CLOSE_PAUSE_MS * 1000);
+	do {
 		/* Not all kernels have the list. */
 		if (!read_sessions(false, &list))
 			return;
@@ -689,7 +688,9 @@ static void wait_for_sessions(struct item **dropped, unsigned int nr)
 			left = is_listed(&list, name);
 		}
 		forget_sessions(&list);
-	}
+		if (left)
+			usleep(CLOSE_PAUSE_MS * 1000);
+	} while (left && now_ms() < until);
 	if (left)
 		keeper_log(LOG_WARNING, "%s: something else has the session: memory is not free",
 			   name);
@@ -698,8 +699,12 @@ static void wait_for_sessions(struct item **dropped, unsigned int nr)
 int drop_items(struct item **dropped, unsigned int nr)
 {
 	struct stored stored = {};
-	unsigned int i, ms;
+	long long until;
+	unsigned int i;
 	int err = 0;
+
+	if (!nr)
+		return 0;
 
 	for (i = 0; i < nr && !err; i++) {
 		if (dropped[i]->lost)
@@ -720,7 +725,8 @@ int drop_items(struct item **dropped, unsigned int nr)
 	for (i = 0; i < nr; i++)
 		unstore_fds(dropped[i]->key);
 	store_barrier();
-	for (ms = 0; stored_left(&stored) && ms < CLOSE_MS; ms += CLOSE_PAUSE_MS)
+	until = now_ms() + CLOSE_MS;
+	while (stored_left(&stored) && now_ms() < until)
 		usleep(CLOSE_PAUSE_MS * 1000);
 
 	for (i = 0; i < nr; i++) {

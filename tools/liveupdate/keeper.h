@@ -120,6 +120,9 @@ struct kept {
 	unsigned int nr;
 };
 
+/* Milliseconds, of a clock that only goes on. */
+long long now_ms(void);
+
 /* Connect to the keeper, or exit. */
 int need_keeper(void);
 

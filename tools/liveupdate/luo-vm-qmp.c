@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "keeper.h"
 #include "luo-vm.h"
 
 /* With emulation and a busy host QEMU takes its time. Tests have less. */
@@ -72,6 +72,7 @@ static char *take_line(struct qmp *qmp)
 /* Read lines until there is one with @text in it, which becomes the reply. */
 static int wait_for_line(struct qmp *qmp, const char *text)
 {
+	long long until = now_ms() + REPLY_MS, left;
 	char *line;
 	int err;
 
@@ -85,7 +86,8 @@ static int wait_for_line(struct qmp *qmp, const char *text)
 			/* An event. */
 			free(line);
 		}
-		err = receive(qmp, REPLY_MS);
+		left = until - now_ms();
+		err = receive(qmp, left > 0 ? left : 0);
 		if (err)
 			return err;
 	}
@@ -150,14 +152,6 @@ bool qmp_string(const struct qmp *qmp, const char *key, char *value, size_t size
 	memcpy(value, at, len);
 	value[len] = '\0';
 	return true;
-}
-
-static long long now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
 }
 
 /*

@@ -75,7 +75,7 @@ static _Noreturn void fail_usage_of_vm(void)
 }
 
 /* How long to wait for a keeper that is being started again, or does not know yet. */
-#define RECONNECT_TRIES	100
+#define RECONNECT_MS	10000
 #define RECONNECT_US	100000
 #define UNKNOWN_TRIES	60
 #define UNKNOWN_US	1000000
@@ -164,12 +164,15 @@ static bool reconnect(struct machine *machine)
 static int ask_keeper(struct machine *machine, struct message *msg)
 {
 	const struct message request = *msg;
+	long long until;
 	unsigned int tries;
 	char *text;
 	int err;
 
 	err = keeper_call(machine->keeper, msg, &text);
-	for (tries = 0; is_uncertain(err) && tries < RECONNECT_TRIES; tries++) {
+	/* One that hangs, too, ends this: each attempt takes up to twice ANSWER_S. */
+	until = now_ms() + RECONNECT_MS;
+	while (is_uncertain(err) && now_ms() < until) {
 		usleep(RECONNECT_US);
 		if (!reconnect(machine))
 			continue;
@@ -681,6 +684,19 @@ static int take_signals(void)
 	return fd;
 }
 
+/* Whether one of the options so far has the ID. */
+static bool has_memory(const struct machine *machine, const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < machine->nr_memory; i++) {
+		if (!strcmp(machine->memory[i].name, name))
+			return true;
+	}
+
+	return false;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -695,7 +711,8 @@ int main(int argc, char **argv)
 	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		if (option != 'm' || machine.nr_memory == MAX_FDS - 1 ||
 		    !parse_memory(optarg, &machine.memory[machine.nr_memory]) ||
-		    !strcmp(machine.memory[machine.nr_memory].name, STATE))
+		    !strcmp(machine.memory[machine.nr_memory].name, STATE) ||
+		    has_memory(&machine, machine.memory[machine.nr_memory].name))
 			fail_usage_of_vm();
 		machine.nr_memory++;
 	}

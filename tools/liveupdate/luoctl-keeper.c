@@ -137,19 +137,19 @@ static bool has_claimed(const struct client *client, const struct request *reque
 }
 
 /*
- * Open the file of an item once more, to see who has locked it. Only a memfd, as to open
- * another file may do anything. Returns -1 if it cannot be, with EWOULDBLOCK if it is in use.
+ * Whether somebody has locked the file of an item who has opened it anew. A lock by way of what
+ * the keeper has handed out is one of the keeper's own, and ends here: nobody could tell when
+ * whoever took it is gone. Only of a memfd, as to lock another file may do anything.
  */
-static int open_again(const struct item *item)
+static bool is_locked(const struct item *item)
 {
-	char path[32];
-
 	if (item->fd < 0 || fcntl(item->fd, F_GET_SEALS) < 0)
-		return -1;
+		return false;
+	if (flock(item->fd, LOCK_EX | LOCK_NB))
+		return true;
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", item->fd);
-	/* Somebody may have a lease. */
-	return open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	flock(item->fd, LOCK_UN);
+	return false;
 }
 
 /* Whether a file that has come with the request is this one, and nobody else has locked it. */
@@ -175,17 +175,9 @@ static bool is_locked_by_other(const struct request *request, const struct messa
 {
 	struct item *item;
 	unsigned int at = 0;
-	bool locked;
-	int fd;
 
 	while ((item = next_item(request->uid, request->name, &at))) {
-		errno = 0;
-		fd = open_again(item);
-		locked = fd < 0 ? errno == EWOULDBLOCK :
-			 flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK;
-		if (fd >= 0)
-			close(fd);
-		if (locked && !has_lock(msg, item))
+		if (is_locked(item) && !has_lock(msg, item))
 			return true;
 	}
 
@@ -414,8 +406,14 @@ static void handle_put(struct client *client, struct message *msg)
 	if (!parse_request(client, msg, &request))
 		return;
 
-	while (nr < msg->nr_fds && (name = message_next(msg)))
+	while (nr < msg->nr_fds && (name = message_next(msg))) {
+		if (!is_valid_name(name)) {
+			reply_error(client, -EINVAL, "%s: a file of it has no valid name",
+				    request.name);
+			return;
+		}
 		names[nr++] = name;
+	}
 	if (!nr || nr < msg->nr_fds || message_next(msg)) {
 		reply_error(client, -EINVAL, "%s: not as many names as files", request.name);
 		return;
@@ -850,14 +848,6 @@ static void end_if_empty(void)
 		exit(EXIT_OK);
 	}
 	keeper_log(LOG_WARNING, "does not end by this signal, as files are kept");
-}
-
-static long long now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
 }
 
 static _Noreturn void run(void)

@@ -689,6 +689,12 @@ time.sleep(100)"""], env=environment, stdout=subprocess.PIPE)
         keeper = start_keeper()
     die(user)
     check_eq("it is free again", "a", content_of("a"))
+
+    # One by way of what was handed out, which the keeper has, too, is nobody's in the end.
+    run_in("a", "exec /usr/bin/python3 -c 'import fcntl; fcntl.flock(3, fcntl.LOCK_EX)'")
+    check_eq("a lock of the file that was handed out", "a", content_of("a"))
+    exits("does not keep it from being dropped", 0, luoctl("drop", "--kept", "a"))
+    make("a", "a")
     for name in "a", "b":
         luoctl("drop", "--kept", name)
     die(keeper)
@@ -776,6 +782,19 @@ def closes():
         os.close(fd)
         sock.recv(1000)
         answers(f"a file that hangs with {verb}")
+
+    # Not read, and empty but for the file.
+    fd, other = lingering()
+    others.append(other)
+    sock = raw()
+    keeper.send_signal(signal.SIGSTOP)
+    sock.send(b"")
+    socket.send_fds(sock, [b""], [fd])
+    os.close(fd)
+    sock.close()
+    keeper.send_signal(signal.SIGCONT)
+    time.sleep(0.5)
+    answers("a file without a request")
 
     # More files than a request can have.
     fd, other = lingering()
