@@ -122,9 +122,11 @@ other_cpu()
 	local us
 	us=$(dmesg | awk -F '[][ ]+' '
 		/smp: Bringing up secondary CPUs/ { from = $2 }
-		/smp: Brought up/ { printf "%d", ($2 - from) * 1000000 }')
+		/smp: Brought up/ && from { printf "%d", ($2 - from) * 1000000 }')
 	say "note the other CPU was up after $us us"
-	if [ "$us" -lt 30000 ]; then
+	if [ -z "$us" ]; then
+		echo unknown
+	elif [ "$us" -lt 30000 ]; then
 		echo known
 	else
 		echo calibrated

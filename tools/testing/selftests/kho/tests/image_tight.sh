@@ -6,7 +6,7 @@
 STAGES=3
 
 COPIED='segment of [0-9]* KiB will be copied into place'
-UNPACKED='the next kernel is unpacked'
+SAYS_UNPACKED='the next kernel is unpacked'
 INITRD=/tmp/initrd
 
 MIB=1048576
@@ -32,7 +32,6 @@ stage2()
 	make_initrd
 	check "there are two areas" [ "$(wc -l < $KHO/scratch)" = 2 ]
 	load 10 in_place
-	check_eq "both are in place" 0 "$(dmesg | grep -c "$COPIED")"
 	check "producer preserves" producer preserve
 
 	# While an image is loaded, there is no room for another one.
@@ -71,8 +70,9 @@ load()
 		kexec -s -u
 		[ "$2" = in_place ] || load_again || say "not ok another image is loaded before"
 		load_again || say "not ok an image is loaded"
-		check "the kernel is unpacked" log "$UNPACKED"
+		check "the kernel is unpacked" log "$SAYS_UNPACKED"
 		check "it keeps the handover" no_log 'without a handover'
+		[ "$2" = copied ] || check "both are in place" no_log "$COPIED"
 		place=$(kernel_place "$2")
 		[ -n "$place" ] || say "not ok the kernel is $2"
 		places="$places $place"
