@@ -21,19 +21,14 @@ stage1()
 		bench_report
 	fi
 
-	say "reboot"
-	echo mark > /sys/kernel/debug/kho_blackout/control
-	kexec -e -x
-	say "not ok kexec -e"
+	reboot_at_mark
 }
 
 stage2()
 {
-	local report=/sys/kernel/debug/kho_blackout/report
-	check "handed over" grep -q '^at_mark [1-9]' $report
-	say_lines note value < $report
+	report_since_mark
 	! grep -q reserve_mem= /proc/cmdline ||
-		check "the region was handed over" grep -qx 'region_kept 1' $report
+		check "the region was handed over" grep -qx 'region_kept 1' $BLACKOUT/report
 	if [ "$(param khofolios)" != 0 ]; then
 		check "all folios are restored" bench restore
 		bench_report

@@ -16,16 +16,11 @@ stage1()
 	pages=$(param khopages)
 	check "the next kernel is loaded" load_next 2
 	[ "$pages" = 0 ] || program luo_bench gigantic "$pages"
-	say "reboot"
-	echo mark > /sys/kernel/debug/kho_blackout/control
-	kexec -e -x
-	say "not ok kexec -e"
+	reboot_at_mark
 }
 
 stage2()
 {
-	local report=/sys/kernel/debug/kho_blackout/report
-	check "handed over" grep -q '^at_mark [1-9]' $report
-	say_lines note value < $report
+	report_since_mark
 	[ "$(param khopages)" = 0 ] || program luo_bench gigantic
 }

@@ -14,3 +14,21 @@ QEMU_OPTS="-icount shift=0,sleep=off -seed 1 -rtc base=2025-01-01,clock=vm
 	-machine memory-backend=bench"
 # Nothing that is different each time or waits for a timer, little that is printed.
 APPEND="$APPEND nokaslr rcupdate.rcu_expedited=1 loglevel=5"
+
+BLACKOUT=/sys/kernel/debug/kho_blackout
+
+# reboot_at_mark: note the time, and reboot into the kernel that is loaded
+reboot_at_mark()
+{
+	say "reboot"
+	echo mark > $BLACKOUT/control
+	kexec -e -x
+	say "not ok kexec -e"
+}
+
+# report_since_mark: in the next kernel, say how long that took
+report_since_mark()
+{
+	check "handed over" grep -q '^at_mark [1-9]' $BLACKOUT/report
+	say_lines note value < $BLACKOUT/report
+}
