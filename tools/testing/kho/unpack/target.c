@@ -20,17 +20,10 @@
 #include <linux/lz4.h>
 #include <linux/xz.h>
 
+#include "../expect.h"
+
 #define MAX_LEN		65536
 #define LZ4_BLOCK_SIZE	(8 << 20)
-
-#define EXPECT(condition)						\
-do {									\
-	if (!(condition)) {						\
-		fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__,	\
-			#condition);					\
-		abort();						\
-	}								\
-} while (0)
 
 static const char * const formats[] = { "gzip", "xz", "zstd", "lz4" };
 static unsigned long nr_unpacked, nr_damaged, nr_not_known;

@@ -19,6 +19,8 @@
 
 #include <asm/kexec-vmlinux64.h>
 
+#include "../expect.h"
+
 #define LINK_PHYS	0x1000000ULL
 #define LINK_VIRT	(0xffffffff80000000ULL + LINK_PHYS)
 #define MAX_SEGMENTS	5
@@ -26,15 +28,6 @@
 
 /* What a decompressor does with it depends on where it puts the kernel. */
 #define BAD_RELOC	"a relocation is outside of the kernel"
-
-#define EXPECT(condition)						\
-do {									\
-	if (!(condition)) {						\
-		fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__,	\
-			#condition);					\
-		abort();						\
-	}								\
-} while (0)
 
 static unsigned long nr_accepted, nr_damaged_accepted, nr_refused, nr_not_understood;
 static bool timed;
