@@ -100,7 +100,8 @@ some_kinds = $(filter-out $(call in_all,scenario/x86_64-debug/%),$(filter %/$(1)
 $(call some_kinds,damage_lists): export KHO_KINDS := \
 	none regions-version luo-version flbs-count sessions-loop session-twin files-count
 $(call some_kinds,sender_damage): export KHO_KINDS := \
-	no-end root-past-ram size-too-large table-past-ram cycles-only key-max key-on-leaf
+	no-end size-too-large cycles-only key-max
+$(call some_kinds,blackout): export KHO_KINDS := fine flip tsc-half apic-zero jump-ones cpu-other fine
 ifeq ($(TIER),all)
 $(filter %/ioctl_storm,$(scenarios)): export KHO_STORM := 60
 endif
