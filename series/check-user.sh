@@ -3,8 +3,8 @@
 #
 # The tests of KHO in user space, built by gcc and by clang: each has sanitizers
 # of its own. They include all kinds of damage that the selftests know. Then a minute of
-# fuzzing, which goes on where the last one ended; in "check" 20 seconds. Last, what a
-# package of luoctl and its library needs.
+# fuzzing, which goes on where the last one ended; in "check" 20 seconds. Beside it, as it
+# mostly waits, what a package of luoctl and its library needs.
 
 set -eu
 . "$(dirname "$0")/lib.sh"
@@ -18,6 +18,10 @@ make_tests() {
 	# shellcheck disable=SC2046 # an option or none
 	make -s $(parallel) -C "$@"
 }
+
+"$top/series/check-luoctl.sh" > "$logs/luoctl.log" 2>&1 &
+luoctl=$!
+trap wait EXIT
 
 # All of it is compiled twice, which takes longer than to run it.
 compilers="gcc clang"
@@ -34,4 +38,7 @@ make_tests "$tests" "OUTPUT=$build/user" "TIME=$seconds" fuzz-run
 make_tests "$tests" "OUTPUT=$build/user" "TIME=$((seconds / 2))" vmlinux-run
 make_tests "$tests" "OUTPUT=$build/user" "TIME=$((seconds / 2))" unpack-run
 
-"$top/series/check-luoctl.sh"
+rc=0
+wait $luoctl || rc=$?
+cat "$logs/luoctl.log"
+exit $rc
